@@ -1,0 +1,45 @@
+"""Lookalike: generative modelling from your own unlabelled data, every family, with numbers to trust.
+
+    >>> import lookalike
+    >>> run = lookalike.train("vae", "photos/", out="runs/photos", minutes=10)    # doctest: +SKIP
+    >>> lookalike.load(run).sample(16, seed=0)                                    # doctest: +SKIP
+
+Each file of `lookalike.tasks` is a function here and a command of the command line.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Where a name of the front door lives; nothing is imported before it is asked for, since torch takes seconds.
+_HOME = {
+    "UserError": "errors",
+    "Report": "report",
+    "Metric": "report",
+    "Recipe": "recipe",
+    "Spec": "spec",
+    "Run": "run",
+    "open_data": "data",
+    "load": "models.saved",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    if name in _tasks():
+        return getattr(importlib.import_module(f"{__name__}.tasks.{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOME, *_tasks(), "__version__"])
+
+
+def _tasks() -> list[str]:
+    folder = importlib.import_module(f"{__name__}.tasks").__path__
+    return [module.name for module in pkgutil.iter_modules(folder) if not module.name.startswith("_")]

@@ -1,0 +1,142 @@
+"""What a model is: a game of one or more players, and what its theory allows.
+
+Every model yields `Turn`s: a loss, and the player whose parameters that loss moves. The one loop of
+`lookalike.training` plays the game; it moves the player before it asks for the next turn, so that
+alternating training is just the order of the `yield`s.
+
+    Model       trains
+    Explicit    has a density: log_prob, exact or a lower bound      (models/tractable, models/approximate)
+    Implicit    can only be sampled                                  (models/implicit)
+    Latent      has a code z that decodes to x: decode, prior
+    Encoder     ... and a way back: encode, reconstruct
+
+Outside a model everything is in the user's units: images in [0, 1], points and tables as they came.
+A model converts at its own door (`self.door`) and back. Classes here are abstract; all others are final.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..metrics.likelihood import bits_per_dim
+from ..nn.doors import Door
+from ..spec import Spec
+
+
+class Turn(NamedTuple):
+    """One loss, shape (), and the player whose parameters it moves; `logs` are averaged and shown."""
+
+    player: str
+    loss: Tensor
+    logs: dict[str, Tensor] = {}
+
+
+class Model(nn.Module, ABC):
+    """A game of one or more players, each owning parameters and minimising its own objective.
+
+    Arguments:
+        spec: of the data this model is for; it is saved with the model.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.door = Door(spec)
+
+    def players(self) -> dict[str, nn.Module]:
+        """Who is optimised, each by its own optimiser."""
+        return {"model": self}
+
+    @abstractmethod
+    def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
+        """The losses of one step in the order they are played.
+
+        Arguments:
+            x: a batch in the user's units, shape (B, *spec.shape).
+            y: labels, shape (B,), int64, where the data has them.
+            step: how many steps have been made, for schedules.
+        """
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lives."""
+        return next(self.parameters()).device
+
+
+class Explicit(Model):
+    """A model with a density: trained by maximum likelihood unless it says otherwise."""
+
+    @property
+    @abstractmethod
+    def exact(self) -> bool:
+        """True: `log_prob` is log p(x). False: it is a lower bound on it."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """log p(x) in nats, shape (B,), of the data as stored (x as in `turns`).
+
+        For images it is the log probability of the discrete intensities (dequantisation counted), so
+        never above 0; for points and tables the log density in the user's units, with the log
+        probability of the categories.
+        """
+
+    @abstractmethod
+    def sample(self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
+        """n draws in the user's units, shape (n, *spec.shape); the same seed gives the same draws.
+
+        Arguments:
+            y: labels to condition on, shape (n,), for a conditional model.
+            temperature: below 1 for less varied draws, nearer the mode.
+        """
+
+    def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
+        # Maximum likelihood; in bits/dim, so that one learning rate suits every size of data.
+        loss = bits_per_dim(self.log_prob(x, y), self.spec.dims).mean()
+        yield Turn("model", loss, {"bits_per_dim": loss})
+
+
+class Implicit(Model):
+    """A model that can be sampled but has no density."""
+
+    @abstractmethod
+    def sample(self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
+        """n draws, as `Explicit.sample`; `temperature` scales the latent prior."""
+
+
+class Latent(ABC):
+    """A model whose x come from a code z, shape (B, latent)."""
+
+    latent: int
+
+    @abstractmethod
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """The mean of x given z, in the user's units, shape (B, *spec.shape)."""
+
+
+class Encoder(Latent):
+    """A model with a code and a way from x to it."""
+
+    @abstractmethod
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The code of x (the posterior's mean where there is one), shape (B, latent)."""
+
+    def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """x through its code and back, in the user's units, shape of x."""
+        return self.decode(self.encode(x, y), y)
+
+
+@contextlib.contextmanager
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Random numbers from `seed` inside, and outside as if nothing had been drawn; None does nothing."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

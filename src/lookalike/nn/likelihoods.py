@@ -1,0 +1,227 @@
+"""What stands between a network's output and data: p(x | params), for discrete images and mixed tables.
+
+Each takes x in the user's units and `params`, what a decoder or an autoregressive network put out, and
+gives log p(x | params) in nats, the mean of x, and draws. Images have discrete intensities, so theirs
+are log probabilities: a density over an intensity's bin, integrated,
+
+    p(k) = F((x_k + 1/2 bin - mean) / s) - F((x_k - 1/2 bin - mean) / s),       the end bins open,
+
+with F the logistic (Kingma et al. 2016, arXiv:1606.04934, eq. 15; Salimans et al. 2017, arXiv:1701.05517)
+or the normal distribution function. A table's are a density for each number that is there times a
+probability for each category and gap.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import UserError
+from ..spec import Spec
+from .doors import Door, Field, missing
+
+
+class Likelihood(nn.Module, ABC):
+    """p(x | params).
+
+    Attributes:
+        width: entries of params for one item: params has shape (B, width, H, W) for images,
+            (B, width) for points and tables.
+    """
+
+    width: int
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        """log p(x | params) in nats, shape (B,); x in the user's units, shape (B, *spec.shape)."""
+
+    @abstractmethod
+    def mean(self, params: Tensor) -> Tensor:
+        """E[x | params] in the user's units (the likeliest category), shape (B, *spec.shape)."""
+
+    @abstractmethod
+    def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
+        """A draw of x in the user's units, shape (B, *spec.shape)."""
+
+
+class Bernoulli(Likelihood):
+    """Binary images: params are the logits of x = 1, shape (B, C, H, W)."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        if spec.levels != 2:
+            raise UserError(
+                f"a Bernoulli likelihood needs binary images, but these have {spec.levels} levels. "
+                "Make them binary with --binarize dynamic, or choose --likelihood logistic."
+            )
+        self.width = spec.shape[0]
+
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        # log sigmoid(l) at x = 1 and log sigmoid(-l) at x = 0, in the fused form.
+        return -F.binary_cross_entropy_with_logits(params.float(), x.float(), reduction="none").flatten(1).sum(1)
+
+    def mean(self, params: Tensor) -> Tensor:
+        return params.float().sigmoid()
+
+    def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
+        if temperature == 0:
+            return (params > 0).float()
+        return torch.bernoulli((params.float() / temperature).sigmoid())
+
+
+class Discretised(Likelihood):
+    """Images with intensities k / (levels - 1): a continuous density integrated over each bin.
+
+    Arguments:
+        distribution: "logistic", with a scale for every pixel, params (B, 2 C, H, W) = mean, log scale;
+            or "gaussian", with one learned scale in all (Rybkin et al. 2021, arXiv:2006.13202), params
+            (B, C, H, W) = mean. Means are in the units of the door, [-1, 1].
+    """
+
+    def __init__(self, spec: Spec, distribution: str) -> None:
+        super().__init__()
+        self.spec = spec
+        self.door = Door(spec)
+        self.logistic = distribution == "logistic"
+        self.width = spec.shape[0] * (2 if self.logistic else 1)
+        # Where training starts: a scale of e^-2 of the door's units covers 1/15 of the range.
+        self.log_scale = None if self.logistic else nn.Parameter(torch.tensor(-2.0))
+
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        mean, log_scale = self._split(params)
+        half_bin = 1 / (self.spec.levels - 1)  # in door units, where the range is 2
+        h = self.door.enter(x).to(mean.dtype)
+        upper = (h - mean + half_bin) / log_scale.exp()
+        lower = (h - mean - half_bin) / log_scale.exp()
+        # In the upper half mirror the bin: F(-lower) - F(-upper) is the same and does not cancel to 0.
+        flip = (upper + lower) > 0
+        upper, lower = torch.where(flip, -lower, upper), torch.where(flip, -upper, lower)
+        first, last = h < -1 + half_bin, h > 1 - half_bin
+        lower = lower.masked_fill(torch.where(flip, last, first), -math.inf)
+        upper = upper.masked_fill(torch.where(flip, first, last), math.inf)
+        return self._log_interval(lower, upper).flatten(1).sum(1)
+
+    def mean(self, params: Tensor) -> Tensor:
+        return self.door.leave(self._split(params)[0])
+
+    def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
+        mean, log_scale = self._split(params)
+        if self.logistic:
+            u = torch.rand_like(mean).clamp(1e-6, 1 - 1e-6)
+            noise = u.log() - (-u).log1p()
+        else:
+            noise = torch.randn_like(mean)
+        x = self.door.leave(mean + temperature * log_scale.exp() * noise)
+        return (x * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
+
+    def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        params = params if params.dtype == torch.float64 else params.float()
+        if self.log_scale is not None:
+            return params, self.log_scale.clamp(min=-7)
+        mean, log_scale = params.chunk(2, dim=1)
+        return mean, log_scale.clamp(min=-7)  # e^-7: far below a bin of 8 bits, and exp stays finite
+
+    def _log_interval(self, lower: Tensor, upper: Tensor) -> Tensor:
+        """log(F(upper) - F(lower)) for lower < upper, accurate where both are in the same tail."""
+        if self.logistic:
+            log_upper, log_lower = F.logsigmoid(upper), F.logsigmoid(lower)
+        else:
+            log_upper, log_lower = torch.special.log_ndtr(upper), torch.special.log_ndtr(lower)
+        # log(e^a - e^b) = a + log(1 - e^(b - a)); b - a < 0 strictly since the bin has a width.
+        return log_upper + torch.log(-torch.expm1((log_lower - log_upper).clamp(max=-1e-12)))
+
+
+class Columns(Likelihood):
+    """Rows of a table: a mixture of Gaussians for each number, a categorical for each one-hot field.
+
+    params has, field by field, K logits of the mixture, K means and K log scales for a number
+    (in the units of the door), or one logit a category. A missing number is only the probability that
+    it is missing: its own factor is 1.
+
+    Arguments:
+        components: K.
+        floor: the smallest log scale, so that a column of few values cannot win an endless density.
+    """
+
+    def __init__(self, spec: Spec, components: int = 1, floor: float = -5.0) -> None:
+        super().__init__()
+        self.door = Door(spec)
+        self.components = components
+        self.floor = floor
+        self.widths = tuple(3 * components if field.real else field.width for field in self.door.fields)
+        self.width = sum(self.widths)
+
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        h = self.door.enter(x)
+        total = h.new_zeros(len(h))
+        for field, part in self._parts(params):
+            if field.real:
+                log_prob = self._log_mixture(h[:, field.start], part) + self.door.log_scale(field)
+                if field.gate >= 0:
+                    log_prob = log_prob.masked_fill(missing(h, field), 0.0)
+            else:
+                log_prob = (h[:, field.entries] * part.log_softmax(1)).sum(1)
+            total = total + log_prob
+        return total
+
+    def mean(self, params: Tensor) -> Tensor:
+        h = params.new_zeros(len(params), *self.door.shape)
+        for field, part in self._parts(params):
+            if field.real:
+                logits, means, _ = part.chunk(3, dim=1)
+                h[:, field.start] = (logits.softmax(1) * means).sum(1)
+            else:
+                h[:, field.entries] = part
+        return self.door.leave(h)
+
+    def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
+        h = params.new_zeros(len(params), *self.door.shape)
+        for field, part in self._parts(params):
+            h[:, field.entries] = self.sample_field(field, part, temperature)
+        return self.door.leave(h)
+
+    def sample_field(self, field: Field, part: Tensor, temperature: float = 1.0) -> Tensor:
+        """A draw of one field of h from its own params, shape (B, field.width)."""
+        if not field.real:
+            return F.one_hot(_draw(part, temperature), field.width).to(part.dtype)
+        logits, means, log_scales = part.chunk(3, dim=1)
+        chosen = _draw(logits, temperature)[:, None]
+        scale = log_scales.gather(1, chosen).clamp(min=self.floor).exp()
+        return means.gather(1, chosen) + temperature * scale * torch.randn_like(scale)
+
+    def _parts(self, params: Tensor) -> zip[tuple[Field, Tensor]]:
+        params = params if params.dtype == torch.float64 else params.float()
+        return zip(self.door.fields, params.split(self.widths, dim=1), strict=True)
+
+    def _log_mixture(self, h: Tensor, part: Tensor) -> Tensor:
+        logits, means, log_scales = part.chunk(3, dim=1)
+        log_scales = log_scales.clamp(min=self.floor)
+        log_normal = -0.5 * ((h[:, None] - means) / log_scales.exp()).square() - log_scales
+        return (logits.log_softmax(1) + log_normal).logsumexp(1) - 0.5 * math.log(2 * math.pi)
+
+
+def _draw(logits: Tensor, temperature: float) -> Tensor:
+    """Indices drawn from softmax(logits / temperature) over dimension 1, shape (B,); the mode at 0."""
+    if temperature == 0:
+        return logits.argmax(1)
+    return torch.multinomial((logits / temperature).softmax(1), 1)[:, 0]
+
+
+def likelihood(spec: Spec, name: str, components: int = 1) -> Likelihood:
+    """The likelihood of that name for data like `spec`.
+
+    Arguments:
+        name: "auto" (Bernoulli for binary images, logistic for others, columns for points and tables),
+            "bernoulli", "logistic" or "gaussian".
+    """
+    if spec.kind != "images":
+        if name not in ("auto", "gaussian"):
+            raise UserError(f"--likelihood {name} is for images; for {spec.kind} leave it at auto.")
+        return Columns(spec, components)
+    if name == "bernoulli" or (name == "auto" and spec.levels == 2):
+        return Bernoulli(spec)
+    return Discretised(spec, "gaussian" if name == "gaussian" else "logistic")

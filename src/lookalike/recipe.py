@@ -1,0 +1,131 @@
+"""A training run as plain data: builder, options, optimiser numbers, the data it is for, the paper.
+
+A named variant of a model is a `Recipe`, not a class. Because every value is plain, a recipe is also
+the saved configuration, the flags of the command line and the form of a user interface.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from .errors import UserError, nearest
+from .options import PerPlayer, Range, check
+from .spec import KINDS, Kind, Spec
+
+
+@dataclass(frozen=True)
+class Training:
+    """The numbers of an optimiser and its schedule.
+
+    Arguments:
+        steps: updates in all; a game of several players counts one round as one step.
+        epochs: passes over the training split; where given, it takes the place of `steps`.
+        minutes: wall-clock limit; where given, the schedule runs down to its end in that time.
+        batch_size: items in one step, over all processes.
+        lr: learning rate, one for all or `player=rate,player=rate`.
+        betas: of Adam; the first is the momentum of SGD.
+        optimiser: adam or sgd.
+        weight_decay: decoupled, as AdamW has it.
+        schedule: cosine to zero after the warm-up, or constant.
+        warmup: steps over which the rate rises from zero.
+        clip: a gradient longer than this many times its running norm is cut to that; 0 for never.
+        ema: decay of the average of the weights, which is what is evaluated and saved; 0 for none.
+        accumulate: chunks a batch is computed in, to save memory; the result is the same.
+    """
+
+    steps: Annotated[int, Range(1)] = 5000
+    epochs: Annotated[float | None, Range(0, above=True)] = None
+    minutes: Annotated[float | None, Range(0, above=True)] = None
+    batch_size: Annotated[int, Range(1)] = 64
+    lr: Annotated[PerPlayer, Range(0, above=True)] = 1e-3
+    betas: Annotated[tuple[float, float], Range(0, 1)] = (0.9, 0.999)
+    optimiser: Literal["adam", "sgd"] = "adam"
+    weight_decay: Annotated[float, Range(0)] = 0.0
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Annotated[int, Range(0)] = 100
+    clip: Annotated[float, Range(0)] = 5.0
+    ema: Annotated[float, Range(0, 0.99999)] = 0.999
+    accumulate: Annotated[int, Range(1)] = 1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model and how it is trained.
+
+    Arguments:
+        build: makes the model: `build(spec, **options)`; its signature names the options.
+        summary: one line for the catalogue.
+        reference: the paper.
+        kinds: of data it can take.
+        data: what it is trained on where the user names nothing.
+        binarize: how that default data is made binary, if it is.
+        options: what differs from the builder's own defaults.
+        training: what differs from `Training`'s defaults.
+        by_kind: for a kind of data, what differs again (both options and training numbers).
+    """
+
+    build: Callable[..., Any]
+    summary: str
+    reference: str
+    kinds: tuple[Kind, ...] = KINDS
+    data: str = "mnist-5k"
+    binarize: Literal["dynamic", "threshold"] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    by_kind: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    name: str = ""
+
+    def numbers(self, kind: Kind, given: Mapping[str, Any] | None = None) -> Training:
+        """The optimiser numbers for a kind of data, with the user's own over the recipe's."""
+        return Training(**check(Training, self._split(kind, given)[1], self.name))
+
+    def choices(self, kind: Kind, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The builder's options for a kind of data, with the user's own over the recipe's."""
+        numbers = (f.name for f in dataclasses.fields(Training))
+        return check(self.build, self._split(kind, given)[0], self.name, also=numbers)
+
+    def model(self, spec: Spec, given: Mapping[str, Any] | None = None, **networks: Any) -> Any:
+        """Build the model for data like `spec`; `networks` are the user's own modules, if any."""
+        if spec.kind not in self.kinds:
+            raise UserError(
+                f"{self.name} takes {' or '.join(self.kinds)}, but this data is {spec}. "
+                f"`lookalike catalog` lists the recipes for {spec.kind}."
+            )
+        return self.build(spec, **self.choices(spec.kind, given), **networks)
+
+    def _split(self, kind: Kind, given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+        """All options in their order of precedence, as (for the builder, for the optimiser)."""
+        merged = {**self.options, **self.training, **self.by_kind.get(kind, {}), **(given or {})}
+        fields = {f.name for f in dataclasses.fields(Training)}
+        return (
+            {name: value for name, value in merged.items() if name not in fields},
+            {name: value for name, value in merged.items() if name in fields},
+        )
+
+
+@functools.cache
+def recipes() -> dict[str, Recipe]:
+    """Every recipe by name: the `RECIPES` of each module named `recipes` below `lookalike.models`."""
+    models = importlib.import_module("lookalike.models")
+    found: dict[str, Recipe] = {}
+    for module in pkgutil.walk_packages(models.__path__, "lookalike.models."):
+        if module.name.rpartition(".")[2] == "recipes":
+            for name, recipe in importlib.import_module(module.name).RECIPES.items():
+                if name in found:
+                    raise ValueError(f"two recipes are named {name!r}; the second is in {module.name}")
+                found[name] = dataclasses.replace(recipe, name=name)
+    return found
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name, or a UserError with the nearest one."""
+    known = recipes()
+    if name not in known:
+        raise UserError(f"no recipe named {name!r}.{nearest(name, known)} `lookalike catalog` lists all {len(known)}.")
+    return known[name]

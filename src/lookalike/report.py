@@ -1,0 +1,148 @@
+"""What a task answers: numbers that carry their kind, spread and protocol; files; words.
+
+A number without its protocol cannot be compared, so a `Metric` cannot be made without one.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MetricKind = Literal["exact", "lower bound", "estimate"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number.
+
+    Arguments:
+        kind: "exact"; "lower bound" (of a likelihood: the true log p(x) is at least this good); or
+            "estimate" (of something a larger sample would give more exactly).
+        unit: "bits/dim", "nats", "dB", "" ...
+        protocol: all that must be alike for two values to be comparable: data hash, split, binarisation,
+            levels, estimator, feature space, samples.
+        standard_error: of the value, over items or resamples; None where it has none.
+    """
+
+    value: float
+    kind: MetricKind
+    unit: str
+    protocol: Mapping[str, Any]
+    standard_error: float | None = None
+
+    def __str__(self) -> str:
+        spread = "" if self.standard_error is None else f" ± {_digits(self.standard_error)}"
+        kind = "" if self.kind == "exact" else f" ({self.kind})"
+        return f"{_digits(self.value)}{spread} {self.unit}".rstrip() + kind
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "value": _finite(self.value),
+            "standard_error": None if self.standard_error is None else _finite(self.standard_error),
+            "kind": self.kind,
+            "unit": self.unit,
+            "protocol": dict(self.protocol),
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    """The answer of a task: prints itself, shows itself in a notebook, and is JSON.
+
+    Arguments:
+        title: one line.
+        facts: what it is about ("run", "data", "split", ...), in order; all of it is in the JSON.
+        metrics: by name; None where the task measures nothing.
+        skipped: metrics that could not be computed, and why.
+        rows: a table, where the answer is one; each row has the same keys.
+        files: what was written.
+        notes: further sentences.
+    """
+
+    title: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Metric] | None = None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    rows: Sequence[Mapping[str, Any]] = ()
+    files: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def json(self) -> dict[str, Any]:
+        """As plain values: what `--json` prints."""
+        answer: dict[str, Any] = dict(self.facts)
+        if self.metrics is not None:
+            answer["metrics"] = {name: metric.json() for name, metric in self.metrics.items()}
+            answer["skipped"] = dict(self.skipped)
+        if self.rows:
+            answer["rows"] = [dict(row) for row in self.rows]
+        if self.files:
+            answer["files"] = list(self.files)
+        if self.notes:
+            answer["notes"] = list(self.notes)
+        return answer
+
+    def __str__(self) -> str:
+        lines = [self.title] if self.title else []
+        if self.metrics:
+            lines += _align([[name, str(metric)] for name, metric in self.metrics.items()])
+        lines += [f"  skipped {name}: {why}" for name, why in self.skipped.items()]
+        if self.rows:
+            cells = [[_cell(value) for value in row.values()] for row in self.rows]
+            lines += _align([list(self.rows[0]), *cells])
+        lines += list(self.notes)
+        lines += [f"wrote {path}" for path in self.files]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        parts = [f"<h4>{html.escape(self.title)}</h4>"]
+        if self.metrics:
+            rows = [
+                {"metric": name, "value": str(metric), "protocol": _words(metric.protocol)}
+                for name, metric in self.metrics.items()
+            ]
+            parts.append(html_table(rows))
+        if self.skipped:
+            parts.append(html_table([{"skipped": name, "why": why} for name, why in self.skipped.items()]))
+        if self.rows:
+            parts.append(html_table(self.rows))
+        parts += [f"<p>{html.escape(note)}</p>" for note in self.notes]
+        parts += [f"<p>wrote <code>{html.escape(path)}</code></p>" for path in self.files]
+        return "\n".join(parts)
+
+
+def html_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys as an HTML table, escaped."""
+    head = "".join(f"<th>{html.escape(str(key))}</th>" for key in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row.values()) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _align(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return _digits(value)
+    if isinstance(value, Mapping):
+        return _words(value)
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _words(mapping: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in mapping.items())
+
+
+def _digits(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) and abs(value) < 1e5 else f"{value:.3e}"
+
+
+def _finite(value: float) -> float | str:
+    """JSON has no infinity: "inf", "-inf" and "nan" are said in words."""
+    return value if math.isfinite(value) else str(value)

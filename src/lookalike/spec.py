@@ -1,0 +1,85 @@
+"""What a model is told of the data: kind, shape, levels, classes, columns.
+
+A `Spec` is plain data and is saved with every model, so that a saved model can turn what it makes
+back into the user's own units without the data at hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["images", "points", "table"]
+KINDS: tuple[Kind, ...] = ("images", "points", "table")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table (or one coordinate of a point), outside a model one float64 number.
+
+    A number is itself, NaN where it is missing. A category is its index in `categories`; a missing
+    category is a category of its own, named "".
+
+    Arguments:
+        mean, std: of the training split, in the user's units; the door of a model standardises by them.
+        missing: whether NaN may occur (numbers only).
+        decimals: how many decimals the user's file had, for writing samples back.
+    """
+
+    name: str
+    categories: tuple[str, ...] = ()
+    mean: float = 0.0
+    std: float = 1.0
+    missing: bool = False
+    decimals: int | None = None
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is known of one item x, outside a model.
+
+    Arguments:
+        kind: "images": x is float in [0, 1] on the grid k / (levels - 1);
+            "points", "table": x is real, one entry a column, in the user's units.
+        shape: of one item: (C, H, W), or (D,) with one entry a column.
+        levels: of an image's intensities (2 for binary, 256 for bytes); 0 for points and tables.
+        classes: names of the labels y = 0, 1, ...; empty where there are none.
+        columns: one `Column` for each entry of a point or row; empty for images.
+    """
+
+    kind: Kind
+    shape: tuple[int, ...]
+    levels: int = 0
+    classes: tuple[str, ...] = ()
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def dims(self) -> int:
+        """Numbers in one item: C * H * W, or the count of columns."""
+        dims = 1
+        for size in self.shape:
+            dims *= size
+        return dims
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> Spec:
+        columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in saved["columns"])
+        return cls(
+            kind=saved["kind"],
+            shape=tuple(saved["shape"]),
+            levels=saved["levels"],
+            classes=tuple(saved["classes"]),
+            columns=columns,
+        )
+
+    def __str__(self) -> str:
+        if self.kind == "images":
+            C, H, W = self.shape
+            return f"images {H}x{W}, {C} channel{'s' * (C > 1)}, {self.levels} levels"
+        categorical = sum(bool(c.categories) for c in self.columns)
+        words = f"{self.kind} of {len(self.columns)} columns"
+        return words + (f" ({categorical} categorical)" if categorical else "")
