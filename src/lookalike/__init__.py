@@ -24,7 +24,7 @@ _HOME = {
     "Spec": "spec",
     "Run": "run",
     "open_data": "data",
-    "load": "models.saved",
+    "load": "run",
 }
 
 

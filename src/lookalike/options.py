@@ -45,6 +45,8 @@ class Range(NamedTuple):
         return " and ".join(filter(None, [low, high]))
 
 
+EVERYTHING = Range()
+
 PerPlayer = float | Mapping[str, float]
 """One number for all players, or one for each: 2e-4, or {"generator": 1e-4, "discriminator": 4e-4}."""
 
@@ -62,7 +64,7 @@ class Option:
     per_player: bool = False
     positional: bool = False
     choices: tuple[str, ...] = ()
-    range: Range = Range()
+    range: Range = EVERYTHING
     help: str = ""
 
     def check(self, value: Any, where: str) -> Any:
@@ -101,7 +103,7 @@ def options_of(fn: Callable[..., Any]) -> dict[str, Option]:
 
     A parameter whose type is not plain (an `nn.Module`, a `Spec`) is no option: only Python can pass it.
     """
-    target = fn.__init__ if isinstance(fn, type) else fn
+    target = vars(fn)["__init__"] if isinstance(fn, type) else fn
     hints = get_type_hints(target, include_extras=True)
     help_of = {p.arg_name: (p.description or "") for p in docstring_parser.parse(inspect.getdoc(fn) or "").params}
     found: dict[str, Option] = {}
@@ -142,13 +144,13 @@ def parse(option: Option, text: str, where: str) -> Any:
         return None
     if option.per_player and "=" in text:
         pairs = [part.partition("=") for part in text.split(",")]
-        return option.check({player.strip(): _number(option, v, where) for player, _, v in pairs}, where)
+        return option.check({player.strip(): _number(option, v) for player, _, v in pairs}, where)
     if option.many:
-        return option.check(tuple(_number(option, part.strip(), where) for part in text.split(",")), where)
-    return option.check(_number(option, text, where), where)
+        return option.check(tuple(_number(option, part.strip()) for part in text.split(",")), where)
+    return option.check(_number(option, text), where)
 
 
-def _number(option: Option, text: str, where: str) -> Any:
+def _number(option: Option, text: str) -> Any:
     """`text` as the option's type where it reads as one; else as it is, for `check` to refuse."""
     if option.type is bool:
         return {"true": True, "yes": True, "false": False, "no": False}.get(text.lower(), text)
@@ -165,7 +167,7 @@ def _read_type(hint: Any) -> dict[str, Any] | None:
     read: dict[str, Any] = {}
     if get_origin(hint) is Annotated:
         hint, *notes = get_args(hint)
-        read["range"] = next((note for note in notes if isinstance(note, Range)), Range())
+        read["range"] = next((note for note in notes if isinstance(note, Range)), EVERYTHING)
     if hint == PerPlayer:
         return {**read, "type": float, "per_player": True}
     if get_origin(hint) in (Union, types.UnionType):
