@@ -7,15 +7,16 @@ trains at any depth without normalisation, so no row depends on the rest of its 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def mlp(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """A perceptron through `widths` (input, hidden ..., output), (B, *) flattened to (B, widths[0])."""
     layers: list[nn.Module] = [nn.Flatten()]
-    for i, (n, m) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (n, m) in enumerate(pairwise(widths)):
         layers += [activation()] if i else []
         layers += [nn.Linear(n, m)]
     return nn.Sequential(*layers)
@@ -27,14 +28,15 @@ class ResidualMLP(nn.Module):
     def __init__(self, inputs: int, outputs: int, width: int = 128, depth: int = 3) -> None:
         super().__init__()
         self.enter = nn.Linear(inputs, width)
-        self.blocks = nn.ModuleList(mlp((width, width, width), nn.SiLU) for _ in range(depth))
-        for block in self.blocks:
-            nn.init.zeros_(block[-1].weight)  # every block starts as the identity
-            nn.init.zeros_(block[-1].bias)
+        blocks = [mlp((width, width, width), nn.SiLU) for _ in range(depth)]
+        for block in blocks:  # every block starts as the identity
+            nn.init.zeros_(block.get_parameter(f"{len(block) - 1}.weight"))
+            nn.init.zeros_(block.get_parameter(f"{len(block) - 1}.bias"))
+        self.blocks = nn.ModuleList(blocks)
         self.leave = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.enter(x.flatten(1))
         for block in self.blocks:
-            h = h + block(torch.nn.functional.silu(h))
-        return self.leave(torch.nn.functional.silu(h))
+            h = h + block(F.silu(h))
+        return self.leave(F.silu(h))
