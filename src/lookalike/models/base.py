@@ -5,7 +5,8 @@ Every model yields `Turn`s: a loss, and the player whose parameters that loss mo
 alternating training is just the order of the `yield`s.
 
     Model       trains
-    Explicit    has a density: log_prob, exact or a lower bound      (models/tractable, models/approximate)
+    Explicit    has a density: log_prob, exact ...                   (models/tractable)
+    Bounded     ... or a lower bound on it                           (models/approximate)
     Implicit    can only be sampled                                  (models/implicit)
     Latent      has a code z that decodes to x: decode, prior
     Encoder     ... and a way back: encode, reconstruct
@@ -99,6 +100,21 @@ class Explicit(Model):
         # Maximum likelihood; in bits/dim, so that one learning rate suits every size of data.
         loss = bits_per_dim(self.log_prob(x, y), self.spec.dims).mean()
         yield Turn("model", loss, {"bits_per_dim": loss})
+
+
+class Bounded(Explicit):
+    """A model with a lower bound on log p(x), which more samples tighten."""
+
+    exact = False
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, y: Tensor | None = None, samples: int = 1) -> Tensor:
+        """A lower bound on log p(x) in nats, shape (B,), in expectation over its own random draws.
+
+        Arguments:
+            samples: 1 for the ELBO; k > 1 for the importance-weighted bound L_k (Burda et al. 2016,
+                arXiv:1509.00519, eq. 8), which rises with k to log p(x).
+        """
 
 
 class Implicit(Model):

@@ -53,9 +53,13 @@ class Door(nn.Module):
         fields: of h, in the order of the columns, a gate right before its number; () for images.
     """
 
+    precision: Tensor
+
     def __init__(self, spec: Spec) -> None:
         super().__init__()
         self.spec = spec
+        # Empty: h is given in its precision, which `model.double()` changes with the weights'.
+        self.register_buffer("precision", torch.empty(0), persistent=False)
         fields: list[Field] = []
         width = 0
         for i, column in enumerate(spec.columns):
@@ -79,15 +83,15 @@ class Door(nn.Module):
         return -math.log(self._std[field.column])
 
     def enter(self, x: Tensor) -> Tensor:
-        """h of x: float32 (or the precision x has beyond it), shape (B, *self.shape)."""
+        """h of x, shape (B, *self.shape), in the precision of the model's weights."""
         if self.spec.kind == "images":
-            return x * 2 - 1
+            return x.to(self.precision.dtype) * 2 - 1
         # In the precision of x first: a date in seconds less its mean loses minutes in float32.
         standard = (x - x.new_tensor(self._mean)) / x.new_tensor(self._std)
         if not self._affine:
             parts = [self._enter_field(field, x, standard) for field in self.fields]
             standard = torch.cat(parts, dim=1) if parts else standard[:, :0]
-        return standard.to(torch.get_default_dtype())
+        return standard.to(self.precision.dtype)
 
     def leave(self, h: Tensor) -> Tensor:
         """x of h: the inverse of `enter`; of a one-hot field the largest entry counts."""
