@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from .errors import UserError, nearest
-from .options import PerPlayer, Range, check
+from .options import PerPlayer, Range, check, options_of
 from .spec import KINDS, Kind, Spec
 
 
@@ -81,31 +81,71 @@ class Recipe:
     by_kind: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     name: str = ""
 
-    def numbers(self, kind: Kind, given: Mapping[str, Any] | None = None) -> Training:
-        """The optimiser numbers for a kind of data, with the user's own over the recipe's."""
-        return Training(**check(Training, self._split(kind, given)[1], self.name))
+    def resolved(self, kind: Kind, given: Mapping[str, Any] | None = None) -> Recipe:
+        """This recipe for one kind of data, with the user's own options over its own, all of them spelt out.
 
-    def choices(self, kind: Kind, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The builder's options for a kind of data, with the user's own over the recipe's."""
-        numbers = (f.name for f in dataclasses.fields(Training))
-        return check(self.build, self._split(kind, given)[0], self.name, also=numbers)
-
-    def model(self, spec: Spec, given: Mapping[str, Any] | None = None, **networks: Any) -> Any:
-        """Build the model for data like `spec`; `networks` are the user's own modules, if any."""
-        if spec.kind not in self.kinds:
+        Raises:
+            UserError: the recipe does not take that kind of data, or an option is unknown or out of range.
+        """
+        if kind not in self.kinds:
+            fitting = [name for name, recipe in recipes().items() if kind in recipe.kinds]
             raise UserError(
-                f"{self.name} takes {' or '.join(self.kinds)}, but this data is {spec}. "
-                f"`lookalike catalog` lists the recipes for {spec.kind}."
+                f"{self.name} takes {' or '.join(self.kinds)}, but this data is {kind}. "
+                f"Recipes for {kind}: {', '.join(fitting)}."
             )
-        return self.build(spec, **self.choices(spec.kind, given), **networks)
-
-    def _split(self, kind: Kind, given: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """All options in their order of precedence, as (for the builder, for the optimiser)."""
+        numbers = {f.name for f in dataclasses.fields(Training)}
         merged = {**self.options, **self.training, **self.by_kind.get(kind, {}), **(given or {})}
-        fields = {f.name for f in dataclasses.fields(Training)}
-        return (
-            {name: value for name, value in merged.items() if name not in fields},
-            {name: value for name, value in merged.items() if name in fields},
+        for_build = {name: value for name, value in merged.items() if name not in numbers}
+        for_training = {name: value for name, value in merged.items() if name in numbers}
+        defaults = {name: option.default for name, option in options_of(self.build).items()}
+        return dataclasses.replace(
+            self,
+            kinds=(kind,),
+            options={**defaults, **check(self.build, for_build, self.name, also=numbers)},
+            training=dataclasses.asdict(Training(**check(Training, for_training, self.name))),
+            by_kind={},
+        )
+
+    @property
+    def numbers(self) -> Training:
+        """The optimiser numbers of a resolved recipe."""
+        return Training(**self.training)
+
+    def model(self, spec: Spec, **networks: Any) -> Any:
+        """The model of a resolved recipe for data like `spec`; `networks` are the user's own modules, if any."""
+        return self.build(spec, **self.options, **networks)
+
+    def to_json(self) -> dict[str, Any]:
+        """A resolved recipe as plain values."""
+        return {
+            "name": self.name,
+            "build": f"{self.build.__module__}:{self.build.__qualname__}",
+            "kind": self.kinds[0],
+            "options": dict(self.options),
+            "training": dict(self.training),
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Recipe:
+        """The resolved recipe that `to_json` gave.
+
+        Raises:
+            UserError: it names a builder that is not one of ours: a saved run is data and never names code.
+        """
+        module, _, name = str(saved["build"]).partition(":")
+        known = {(r.build.__module__, r.build.__qualname__): r for r in recipes().values()}
+        if (module, name) not in known:
+            raise UserError(f"the run was made by the builder {saved['build']!r}, which this Lookalike does not have.")
+        recipe = recipes().get(saved["name"], known[module, name])
+        build = known[module, name].build
+        return dataclasses.replace(
+            recipe,
+            name=saved["name"],
+            build=build,
+            kinds=(saved["kind"],),
+            options=check(build, saved["options"], saved["name"]),
+            training=check(Training, saved["training"], saved["name"]),
+            by_kind={},
         )
 
 

@@ -1,0 +1,274 @@
+"""A run is a folder: the only state there is.
+
+    run.json                     recipe, spec, data, seed, environment, command
+    log.jsonl                    one JSON object a line: {"step", "seconds", "split", figures ...}
+    checkpoints/00001000/        weights.safetensors  ema.safetensors  state.pt  checksums.json
+    samples/00001000.png         what the model makes, over time
+    report.html                  one self-contained page
+
+A checkpoint appears whole or not at all (written beside, flushed, renamed); the last two are kept, and
+each is verified by its checksums before a byte of it is used. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from .errors import UserError
+from .recipe import Recipe
+from .spec import Spec
+
+FORMAT = 1
+KEPT = 2  # checkpoints
+
+
+class Run:
+    """One training run on disk.
+
+    Attributes:
+        path: the folder.
+        header: what run.json says.
+        recipe: resolved, as it was trained.
+        spec: of the data it was trained on.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self.header = header
+        self.recipe = Recipe.from_json(header["recipe"])
+        self.spec = Spec.from_json(header["spec"])
+
+    @classmethod
+    def create(cls, path: str | Path, header: Mapping[str, Any], *, overwrite: bool = False) -> Run:
+        """A new run folder; `header` is what `run.json` shall say beside the format.
+
+        Raises:
+            UserError: something is at `path` and `overwrite` is false, or is no run of ours to overwrite.
+        """
+        path = Path(path)
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            if not overwrite:
+                raise UserError(
+                    f"{path} exists. Choose another -o, --resume to go on, or --overwrite to start anew."
+                )
+            if not (path / "run.json").is_file():
+                raise UserError(f"{path} is not a run folder, so it is not overwritten. Choose another -o.")
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+        write_atomically(path / "run.json", json.dumps({"format": FORMAT, **header}, indent=1).encode())
+        return cls(path, header)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """The run in a folder.
+
+        Raises:
+            UserError: there is none, or its run.json cannot be read.
+        """
+        path = Path(path)
+        if not (path / "run.json").is_file():
+            what = "is not a run folder (it has no run.json)" if path.exists() else "does not exist"
+            raise UserError(f"{path} {what}. `lookalike train RECIPE DATA -o {path}` makes one.")
+        try:
+            header = json.loads((path / "run.json").read_text())
+            if header["format"] > FORMAT:
+                raise UserError(f"{path} was made by a newer Lookalike. Update: pip install -U lookalike.")
+            return cls(path, header)
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path / 'run.json'} is damaged ({error!r}). Restore it from a copy, or train anew."
+            ) from None
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one line to the log."""
+        with (self.path / "log.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of the log; a last line cut short by a kill is left out."""
+        path = self.path / "log.jsonl"
+        found = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):
+                found.append(json.loads(line))
+        return found
+
+    def rewind(self, step: int) -> None:
+        """Forget what was logged and drawn after `step`, so that a resumed run reads like an unbroken one."""
+        kept = [json.dumps(record) + "\n" for record in self.records() if record["step"] <= step]
+        write_atomically(self.path / "log.jsonl", "".join(kept).encode())
+        for picture in (self.path / "samples").glob("*.png"):
+            if int(picture.stem) > step:
+                picture.unlink()
+
+    def save(self, step: int, model: nn.Module, ema: nn.Module, state: Mapping[str, Any]) -> None:
+        """Write the checkpoint of a step, whole or not at all, and drop all but the last two.
+
+        Arguments:
+            model: as it is being trained.
+            ema: the average of its weights, which is what `load` gives.
+            state: optimisers and whatever else a resume needs: tensors and plain values.
+
+        Raises:
+            UserError: the disk is full or cannot be written; what was saved before is untouched.
+        """
+        folder = self.path / "checkpoints" / f"{step:08d}"
+        beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        try:
+            beside.mkdir(parents=True, exist_ok=True)
+            save_model(model, str(beside / "weights.safetensors"))
+            save_model(ema, str(beside / "ema.safetensors"))
+            with (beside / "state.pt").open("wb") as file:
+                torch.save(dict(state), file)
+            sums = {file.name: _sha256(file) for file in sorted(beside.iterdir())}
+            (beside / "checksums.json").write_text(json.dumps(sums))
+            for path in beside.iterdir():
+                _flush(path)
+            if folder.exists():
+                shutil.rmtree(folder)
+            beside.rename(folder)
+            _flush(folder.parent)
+        except (OSError, SafetensorError) as error:
+            shutil.rmtree(beside, ignore_errors=True)
+            last = self.checkpoints()[-1:]
+            kept = f"the checkpoint of step {int(last[0].name)} is whole" if last else "there was none before"
+            raise UserError(
+                f"cannot save step {step} to {self.path}: {error}. Nothing else was touched: {kept}. "
+                "Free some space and go on with --resume."
+            ) from None
+        for old in self.checkpoints()[:-KEPT]:
+            shutil.rmtree(old)
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints there are, oldest first."""
+        return sorted(p for p in (self.path / "checkpoints").glob("[0-9]*") if p.is_dir())
+
+    def newest(self) -> tuple[Path | None, list[str]]:
+        """The newest checkpoint that is whole (None where no step was saved), and a sentence on each that is not.
+
+        Raises:
+            UserError: there are checkpoints and all are damaged.
+        """
+        said: list[str] = []
+        for folder in reversed(self.checkpoints()):
+            fault = _fault(folder)
+            if fault is None:
+                return folder, said
+            said.append(f"the checkpoint {folder} is damaged ({fault}) and was left out")
+        if said:
+            raise UserError(f"no checkpoint of {self.path} is whole: {'; '.join(said)}. Restore one, or train anew.")
+        return None, []
+
+    def read(self, folder: Path, model: nn.Module, ema: nn.Module) -> dict[str, Any]:
+        """Fill both models from a checkpoint that `newest` gave, and return its state."""
+        load_model(model, str(folder / "weights.safetensors"))
+        load_model(ema, str(folder / "ema.safetensors"))
+        return torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+
+    def load_model(self, **networks: nn.Module) -> tuple[Any, list[str]]:
+        """The trained model in eval mode, with the averaged weights, and a sentence on each damaged checkpoint.
+
+        Arguments:
+            networks: the user's own modules, where the run was trained with such.
+        """
+        own = set(self.header.get("networks", ()))
+        if own != set(networks):
+            raise UserError(
+                f"{self.path} was trained with your own {', '.join(sorted(own)) or 'networks: none'}; "
+                f"load(path, {', '.join(f'{name}=...' for name in sorted(own))}) needs the same modules."
+            )
+        folder, said = self.newest()
+        if folder is None:
+            raise UserError(
+                f"{self.path} has no checkpoint yet. Go on with `lookalike train ... -o {self.path} --resume`."
+            )
+        model = self.recipe.model(self.spec, **networks)
+        load_model(model, str(folder / "ema.safetensors"))
+        return model.eval(), said
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run while it is trained; the hold goes with the process, however it ends.
+
+        Raises:
+            UserError: a living process trains this run.
+        """
+        lock = FileLock(self.path / "lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UserError(
+                f"{self.path} is being trained by another process. Wait for it, stop it, or choose another -o."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def load(path: str | Path | Run, *, device: str = "cpu", **networks: nn.Module) -> Any:
+    """The trained model of a run: an `nn.Module` in eval mode with the averaged weights.
+
+    Arguments:
+        path: the run folder.
+        device: where to put it.
+        networks: the user's own modules, where the run was trained with such.
+    """
+    run = path if isinstance(path, Run) else Run.open(path)
+    model, said = run.load_model(**networks)
+    for sentence in said:
+        warnings.warn(sentence, stacklevel=2)
+    return model.to(device)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        _flush(beside)
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror or error}.") from None
+
+
+def _fault(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, or None."""
+    try:
+        sums = json.loads((folder / "checksums.json").read_text())
+        wrong = [name for name, digest in sums.items() if _sha256(folder / name) != digest]
+    except (OSError, ValueError, AttributeError) as error:
+        return f"{type(error).__name__}: {error}"
+    missing = {"weights.safetensors", "ema.safetensors", "state.pt"} - set(sums)
+    if missing:
+        return f"no checksum of {', '.join(sorted(missing))}"
+    return f"{', '.join(wrong)} does not have the checksum it was saved with" if wrong else None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,105 @@
+"""What tasks share: opening a run and data for it, drawing samples, choosing a device."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..data import Data, open_data
+from ..errors import UserError
+from ..models.base import Explicit, Implicit, Latent, Model
+from ..run import Run
+from ..training.device import find_device
+
+CHUNK = 250  # samples drawn at a time: it bounds memory, and draws do not depend on how many are asked for
+
+
+def say(words: str) -> None:
+    """A sentence to the user, on stderr: stdout is for answers."""
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+
+
+def open_run(run: str | Path | Run, device: str = "auto") -> tuple[Run, Model, torch.device]:
+    """A run and its trained model in eval mode on the device that was asked for."""
+    opened = run if isinstance(run, Run) else Run.open(run)
+    model, said = opened.load_model()
+    for sentence in said:
+        say(f"note: {sentence}")
+    place = find_device(device)
+    return opened, model.to(place), place
+
+
+def open_run_data(run: Run, data: Any = None, **how: Any) -> Data:
+    """The data a run was trained on, or other data that fits its spec.
+
+    Raises:
+        UserError: the data is not there, has changed since the training, or does not fit.
+    """
+    if data is None:
+        saved = run.header["data"]
+        if not saved["reopens"]:
+            raise UserError(f"{run.path} was trained on an array in memory: name the data to use.")
+        opened = open_data(saved["name"], **saved["options"])
+        if opened.fingerprint != saved["fingerprint"]:
+            raise UserError(
+                f"the data {saved['name']!r} has changed since {run.path} was trained on it. "
+                "Name the data to use, or restore what it was."
+            )
+        return opened
+    opened = open_data(data, like=run.spec, **how)
+    for note in opened.notes:
+        say(f"note: {note}")
+    return opened
+
+
+def latent_model(model: Model, what: str) -> Latent:
+    """The model, if it has a code to decode; else a UserError that says who does."""
+    if not isinstance(model, Latent):
+        raise UserError(
+            f"{what} needs a code, and {type(model).__name__} has none: "
+            "autoencoders, VAEs, flows and GANs have (conv-ae, vae, realnvp, gan)."
+        )
+    return model
+
+
+def draws(
+    model: Model, n: int, *, seed: int = 0, y: Tensor | None = None, temperature: float = 1.0
+) -> Iterator[Tensor]:
+    """n samples in chunks, on the CPU, in the user's units; the same for the same seed whatever n is.
+
+    Raises:
+        UserError: the model cannot be sampled.
+    """
+    if not isinstance(model, Explicit | Implicit):
+        raise UserError(
+            f"{type(model).__name__} cannot be sampled: it has no prior on its code. "
+            "Train vae, realnvp, made, pixelcnn or gan to draw new items."
+        )
+    for start in range(0, n, CHUNK):
+        size = min(CHUNK, n - start)
+        labels = None if y is None else y[start : start + size].to(model.device)
+        yield model.sample(size, labels, seed=seed + start, temperature=temperature).cpu()
+
+
+def draw(
+    model: Model,
+    n: int,
+    *,
+    seed: int = 0,
+    y: Tensor | None = None,
+    temperature: float = 1.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Tensor:
+    """n samples at once, as `draws` gives them, shape (n, *spec.shape)."""
+    drawn: list[Tensor] = []
+    for chunk in draws(model, n, seed=seed, y=y, temperature=temperature):
+        drawn.append(chunk)
+        if progress is not None:
+            progress(sum(map(len, drawn)), n)
+    return torch.cat(drawn)

@@ -1,0 +1,49 @@
+"""Where and in which precision to compute: found, or as the user asked."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Literal
+
+import torch
+
+from ..errors import UserError
+
+Precision = Literal["auto", "float32", "bf16"]
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The device of that name; "auto" takes cuda, then mps, then the CPU.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"no device is named {name!r}: use auto, cpu, cuda, cuda:0 or mps.") from None
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device.type, False) or (device.index or 0) >= max(1, torch.cuda.device_count()):
+        raise UserError(f"there is no device {name!r} here. --device auto takes the best there is.")
+    return device
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed in hardware: elsewhere it is slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16") or able.get("sve_bf16"))
+    return False
+
+
+def autocast(device: torch.device, enabled: bool) -> Callable[[], AbstractContextManager[object]]:
+    """A maker of contexts in which networks run in bfloat16; losses leave it for float32 by themselves."""
+    if not enabled:
+        return contextlib.nullcontext
+    return lambda: torch.autocast(device.type, torch.bfloat16)
