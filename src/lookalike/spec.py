@@ -23,8 +23,10 @@ class Column:
 
     Arguments:
         mean, std: of the training split, in the user's units; the door of a model standardises by them.
+            std 0 marks a constant: there is nothing to model, and `mean` is its value.
         missing: whether NaN may occur (numbers only).
         decimals: how many decimals the user's file had, for writing samples back.
+        date_format: of a date, as `strftime` takes it; its number is in seconds since 1970, UTC.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Column:
     std: float = 1.0
     missing: bool = False
     decimals: int | None = None
+    date_format: str = ""
 
 
 @dataclass(frozen=True)

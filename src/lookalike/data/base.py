@@ -186,3 +186,15 @@ def hash_seed(*parts: int | str) -> int:
     """A seed for `torch.Generator` that depends on all parts: hash_seed(seed, epoch), ..."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
+
+
+def fingerprint(*splits: Split) -> str:
+    """Of what is stored in memory: items, labels and levels of all splits, 32 hex digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for split in splits:
+        assert isinstance(split.source, InMemory)
+        for tensor in (split.source.items, split.y):
+            if tensor is not None:
+                digest.update(f"{tensor.dtype} {tuple(tensor.shape)} {split.levels};".encode())
+                digest.update(tensor.cpu().contiguous().numpy())
+    return digest.hexdigest()

@@ -5,6 +5,7 @@
     a number that   x, or NaN                    <->  one-hot (there, missing), then h as above
       may be missing                                  (0 where missing)
     a category      index k of K                 <->  one-hot of width K
+    a constant      x = mean, std 0; or K = 1    <->  nothing
 
 The widths of the fields of h, and which real field is void when which one-hot field says "missing",
 are all a likelihood or a discriminator needs to know of a table.
@@ -68,7 +69,7 @@ class Door(nn.Module):
                 gate = width
                 fields.append(Field(width, 2, i))
                 width += 2
-            if len(column.categories) != 1:  # a single category is known in advance: nothing to model
+            if len(column.categories) != 1 and column.std > 0:  # else it is known in advance: nothing to model
                 fields.append(Field(width, max(1, len(column.categories)), i, gate))
                 width += fields[-1].width
         self.fields = tuple(fields)
@@ -100,16 +101,15 @@ class Door(nn.Module):
         h = h.to(torch.float32 if h.device.type == "mps" else torch.float64)
         if self._affine:
             return h * h.new_tensor(self._std) + h.new_tensor(self._mean)
-        x = h.new_zeros(len(h), len(self.spec.columns))
+        x = h.new_tensor(self._mean).repeat(len(h), 1)
         for field in self.fields:
-            value = h[:, field.entries]
-            if not field.real:
-                x[:, field.column] = value.argmax(1).to(h.dtype)
-                continue
-            number = value[:, 0] * self._std[field.column] + self._mean[field.column]
-            if field.gate >= 0:
-                number = number.masked_fill(missing(h, field), math.nan)
-            x[:, field.column] = number
+            value, i = h[:, field.entries], field.column
+            if field.real:
+                x[:, i] = x[:, i] + value[:, 0] * self._std[i]  # NaN stays NaN
+            elif self.spec.columns[i].missing:
+                x[:, i] = x[:, i].masked_fill(value[:, 1] > value[:, 0], math.nan)
+            else:
+                x[:, i] = value.argmax(1).to(h.dtype)
         return x
 
     def _enter_field(self, field: Field, x: Tensor, standard: Tensor) -> Tensor:

@@ -1,0 +1,291 @@
+"""One column of a table: what kind it is, its words as numbers, and its numbers as words again.
+
+all words are numbers         number    as it is; NaN where it is missing
+all are ISO dates             number    seconds since 1970-01-01, UTC
+two whole numbers (0 and 1)   category  a density over two points would have no bound
+few words                     category  its index; a gap is a category of its own, ""
+one number throughout         number    with std 0: nothing to model, and put back when sampled
+one word throughout           category  the only one: nothing to model, likewise
+nothing, or many words        none      nothing to learn from: dropped, and said
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UserError
+from ..spec import Column
+from .delimited import GAPS, number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Series: TypeAlias = pd.Series[Any]
+
+Values: TypeAlias = NDArray[np.float64]
+"""A column's values, shape (N,)."""
+
+MOST_CATEGORIES = 64
+"""Different words above which a column is text, not a category."""
+
+MOST_CLASSES = 1000
+"""Different labels above which a column is no label."""
+
+LARGEST = 1e100
+"""Numbers beyond are refused: their squares, and so a standard deviation, would overflow."""
+
+MOSTLY = 0.9
+"""Share of numbers from which the odd word among them is taken for a slip."""
+
+TAKES = "a table takes numbers, words and dates"
+SCALARS = (str, int, float, bool, np.generic, decimal.Decimal, datetime.date)
+
+
+class Reading(NamedTuple):
+    """A column as read; `column` is None where there is nothing to learn from, which `note` then says."""
+
+    column: Column | None
+    values: Values
+    note: str = ""
+
+
+def read_column(name: str, series: Series, where: str) -> Reading:
+    """The kind of a column and its values.
+
+    The mean and std of the column are left to who knows the training split, but for a constant, whose
+    mean is its value and whose std is 0.
+
+    Raises:
+        UserError: infinity, a word among numbers, or values that are neither numbers, words nor dates.
+    """
+    plain = _plain(name, series, where)
+    gap = plain.isna().to_numpy()
+    numbers = _numbers(plain)
+    if np.array_equal(np.isnan(numbers), gap):
+        different = np.unique(numbers[~gap])
+        if len(different) == 2 and (different == different.round()).all():
+            return _category(name, [_word(value) for value in numbers])
+        return read_numbers(name, numbers, where)
+    dates = _dates(plain)
+    if np.array_equal(np.isnan(dates), gap):
+        column = Column(name, missing=bool(gap.any()), decimals=0, date_format=_date_format(dates[~gap]))
+        return Reading(column, dates, _join(f"{name!r} is dates, learnt as seconds since 1970", _lacks(name, gap)))
+    return _read_words(name, plain, np.isnan(numbers) & ~gap, where)
+
+
+def read_numbers(name: str, values: Values, where: str) -> Reading:
+    """A column of numbers, NaN where one is missing.
+
+    Raises:
+        UserError: infinity.
+    """
+    gap = np.isnan(values)
+    if gap.all():
+        return Reading(None, values, f"{name!r} is empty: dropped")
+    bad = np.abs(values) > LARGEST
+    if bad.any():
+        row = int(bad.argmax())
+        raise UserError(f"{where}: column {name!r}, row {row + 1} is {values[row]:g}: correct it, or leave it empty.")
+    different = np.unique(values[~gap])
+    column = Column(name, missing=bool(gap.any()), decimals=_decimals(different))
+    if len(different) > 1:
+        return Reading(column, values, _lacks(name, gap))
+    column = dataclasses.replace(column, mean=float(different[0]), std=0.0)
+    return Reading(column, values, _join(f"{name!r} is always {different[0]:g}: kept, not modelled", _lacks(name, gap)))
+
+
+def read_labels(name: str, series: Series, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Labels as indices, shape (N,), and the names of the classes they index.
+
+    Raises:
+        UserError: a label is missing, or there are too many different ones to be classes.
+    """
+    words = _category_words(_plain(name, series, where))
+    if "" in words:
+        raise UserError(
+            f"{where}: label {name!r} is missing in row {words.index('') + 1}: fill it, or leave the row out."
+        )
+    if len(set(words)) > min(MOST_CLASSES, len(words) // 2):
+        raise UserError(
+            f"{where}: label {name!r} has {len(set(words))} different values in {len(words)} rows; "
+            "a label names a class of many rows. To learn it as a column, leave out --label."
+        )
+    reading = _category(name, words)
+    assert reading.column is not None
+    return reading.values.astype(np.int64), reading.column.categories
+
+
+def conform(column: Column, series: Series, where: str) -> Values:
+    """The values of new data for a column that is already known.
+
+    Raises:
+        UserError: a word that is no number or no category of the column, a gap where there was none, or
+            another value of a constant; `where` and the row are named.
+    """
+
+    def refuse(bad: NDArray[np.bool_], why: str) -> None:
+        if bad.any():
+            row = int(bad.argmax())
+            raise UserError(f"{where}, row {row + 1}: {column.name!r} is {_show(plain.iloc[row])}, but {why}.")
+
+    plain = _plain(column.name, series, where)
+    gap = plain.isna().to_numpy()
+    if column.categories:
+        index = {category: float(i) for i, category in enumerate(column.categories)}
+        values = np.array([index.get(word, np.nan) for word in _category_words(plain)])
+        refuse(np.isnan(values), f"the model knows only {some(column.categories)}")
+        return values
+    values = _dates(plain) if column.date_format else _numbers(plain)
+    wanted = "a date, such as 2020-12-31" if column.date_format else "a number"
+    refuse(np.isnan(values) & ~gap, f"must be {wanted}")
+    refuse(np.abs(values) > LARGEST, "must be finite")
+    if not column.missing:
+        refuse(gap, "the model was trained without gaps there: fill it, or leave the row out")
+    if column.std == 0:
+        refuse((values != column.mean) & ~gap, f"the model was trained where it is always {column.mean:g}")
+    return values
+
+
+def to_words(column: Column, values: Values) -> Series:
+    """Values of a column as the user would write them, gaps empty: the inverse of `read_column`."""
+    import pandas as pd
+
+    if column.categories:
+        index = values.round().clip(0, len(column.categories) - 1).astype(int)
+        words = np.array(column.categories, dtype=object)[index]
+        return pd.Series(words, name=column.name).mask(words == "", None)
+    numbers = pd.Series(values, name=column.name)
+    if column.decimals is not None:
+        numbers = numbers.round(column.decimals)
+    if column.date_format:
+        times = pd.to_datetime(numbers, unit="s", errors="coerce")
+        return times.dt.strftime(column.date_format)
+    whole = column.decimals == 0 and (numbers.abs().fillna(0) < 2**53).all()
+    return numbers.astype("Int64") if whole else numbers
+
+
+def _plain(name: str, series: Series, where: str) -> Series:
+    """The series as one of three: float64, datetime64 in UTC, or words without space around them; gaps are missing."""
+    from pandas.api import types
+
+    series = series.reset_index(drop=True)
+    if types.is_complex_dtype(series) or types.is_timedelta64_dtype(series):
+        raise UserError(
+            f"{where}: column {name!r} is of type {series.dtype}, but a table takes numbers, words and dates."
+        )
+    if types.is_datetime64_any_dtype(series):
+        return series.dt.tz_convert("UTC").dt.tz_localize(None) if series.dt.tz is not None else series
+    if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
+        return series.astype("float64")
+    series = series.astype(object)
+    for row, value in enumerate(series, 1):
+        if value is not None and not isinstance(value, SCALARS) and value == value:
+            kind = type(value).__name__
+            raise UserError(
+                f"{where}: column {name!r}, row {row} holds a {kind}, but a table takes numbers, words and dates."
+            )
+    words = series.where(series.notna(), "").astype("str").str.strip()
+    return words.mask(words.isin(GAPS))
+
+
+def _numbers(plain: Series) -> Values:
+    """NaN where it is missing or no number."""
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_datetime64_any_dtype(plain):
+        return np.full(len(plain), np.nan)
+    if types.is_float_dtype(plain):
+        return plain.to_numpy()
+    comma = plain.str.fullmatch(r"[+-]?\d+,\d+").fillna(False).astype(bool)
+    # "3,14" is a decimal comma; where all have just three digits behind it, it may mean thousands.
+    if comma.any() and not plain[comma].str.fullmatch(r"[+-]?\d{1,3},\d{3}").all():
+        plain = plain.where(~comma, plain.str.replace(",", "."))
+    return pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _dates(plain: Series) -> Values:
+    """Seconds since 1970; NaN where it is missing or no date as ISO 8601 writes it."""
+    import pandas as pd
+    from pandas.api import types
+
+    if types.is_float_dtype(plain):
+        return np.full(len(plain), np.nan)
+    if not types.is_datetime64_any_dtype(plain):
+        plain = plain.where(plain.str.match(r"\d{4}-\d\d").fillna(False).astype(bool))
+    times = pd.to_datetime(plain, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
+    return (times.to_numpy(dtype="datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "s")
+
+
+def _read_words(name: str, plain: Series, word: NDArray[np.bool_], where: str) -> Reading:
+    """A category where the words are few, and an error where a few of them stand among numbers."""
+    present, different = int(plain.notna().sum()), plain.nunique()
+    if different <= min(MOST_CATEGORIES, max(1, present // 2)):
+        return _category(name, _category_words(plain))
+    if word.sum() < (1 - MOSTLY) * present:
+        row = int(word.argmax())
+        raise UserError(
+            f"{where}: column {name!r} is numbers, but its row {row + 1} is {plain.iloc[row]!r}: "
+            "correct it, or leave it empty where the value is missing."
+        )
+    return Reading(
+        None, np.full(len(plain), np.nan), f"{name!r} is text, {different} different words in {present} rows: dropped"
+    )
+
+
+def _category(name: str, words: list[str]) -> Reading:
+    categories = tuple(sorted(set(words), key=_order))
+    index = {category: float(i) for i, category in enumerate(categories)}
+    values = np.array([index[word] for word in words])
+    return Reading(Column(name, categories), values, _lacks(name, np.array([word == "" for word in words])))
+
+
+def _category_words(plain: Series) -> list[str]:
+    """The words of a category, "" for a gap; one spelling for a whole number (1, 1.0)."""
+    return [_word(value) for value in plain]
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value != value:  # NaN or NaT
+        return ""
+    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+
+
+def _order(word: str) -> tuple[bool, float, str]:
+    """A gap first, then numbers by their value, then words by the alphabet."""
+    return (bool(word) and not number(word), float(word) if word and number(word) else -np.inf, word)
+
+
+def _decimals(different: Values) -> int | None:
+    """The fewest decimals that write all values exactly; None where that takes more than nine."""
+    return next((d for d in range(10) if (different.round(d) == different).all()), None)
+
+
+def _date_format(seconds: Values) -> str:
+    return "%Y-%m-%d" if (seconds % 86_400 == 0).all() else "%Y-%m-%d %H:%M:%S"
+
+
+def _lacks(name: str, gap: NDArray[np.bool_]) -> str:
+    return f"{name!r} lacks {gap.sum()} of {len(gap)} values" if gap.any() else ""
+
+
+def _show(value: Any) -> str:
+    return repr(value) if isinstance(value, str) else _word(value) or "missing"
+
+
+def some(words: Sequence[str], most: int = 8) -> str:
+    """The first words, quoted, for a sentence."""
+    return ", ".join(repr(word) for word in words[:most]) + (", ..." if len(words) > most else "")
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))

@@ -1,0 +1,163 @@
+"""Delimited text (CSV, TSV and their kin) as a frame of words, and every fault by its line.
+
+What a file leaves unsaid is found: the delimiter (tab, semicolon or comma: the first that cuts all
+lines alike), and whether its first line is a header (a word above a column of numbers says so; a
+number without such a word says it is not). The words are kept as the file has them; what they mean is
+the business of `lookalike.data.columns`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A tab or a semicolon is seldom part of a value, a comma often is ("3,14"): so it is tried last.
+DELIMITERS = ("\t", ";", ",")
+NAMES = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+HEAD = 100
+"""Lines from which the delimiter is told."""
+
+GAPS = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?"})
+"""Words that stand for a missing value."""
+
+
+def read_delimited(path: Path) -> pd.DataFrame:
+    """The words of a delimited text file, one column each, the index counting rows from 1.
+
+    Returns:
+        a frame of text; columns named by the header, or x0, x1, ... where there is none.
+
+    Raises:
+        UserError: the file is empty, no text, not UTF-8, ragged, delimited by something else, or
+            two columns have one name; the line is named.
+    """
+    import pandas as pd
+
+    text = _decode(path)
+    delimiter = _delimiter(text)
+    rows, first_line = _rows(path, text, delimiter)
+    if not rows:
+        raise UserError(f"{path} is empty: it has no line of data.")
+    if len(rows[0]) == 1:
+        _refuse_other_delimiters(path, rows)
+    if _has_header(rows):
+        names = [name.strip() for name in rows.pop(0)]
+        _refuse_twins(path, names, first_line)
+    else:
+        names = [f"x{i}" for i in range(len(rows[0]))]
+    if not rows:
+        raise UserError(f"{path} has a header ({', '.join(names[:5])}) but no row of data below it.")
+    return pd.DataFrame(rows, columns=names, index=range(1, len(rows) + 1), dtype="str")
+
+
+def number(word: str) -> bool:
+    """Whether a word reads as a number (3, -1.5e-3, inf)."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return "_" not in word  # 1_000 is a number in Python only
+
+
+def _decode(path: Path) -> str:
+    raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif b"\0" in raw[:10_000]:
+        raise UserError(f"{path} is not a text file: it holds zero bytes. Save the table as CSV in UTF-8.")
+    else:
+        encoding = "utf-8-sig"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line, byte = raw.count(b"\n", 0, error.start) + 1, raw[error.start]
+        raise UserError(
+            f"{path}, line {line}: byte 0x{byte:02x} is not {encoding.removesuffix('-sig').upper()}. Save the file as "
+            f"UTF-8; one in Latin-1 becomes so with `iconv -f latin1 -t utf-8 {path.name} > new.csv`."
+        ) from None
+
+
+def _delimiter(text: str) -> str:
+    """The first delimiter that cuts all lines of the head alike, else the one that does so most often."""
+    agreement = {}
+    for delimiter in DELIMITERS:
+        widths = _head_widths(text, delimiter)
+        width, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
+        agreement[delimiter] = count / len(widths) if width > 1 else 0.0
+    return max(DELIMITERS, key=lambda delimiter: agreement[delimiter])  # the first of equals
+
+
+def _head_widths(text: str, delimiter: str) -> list[int]:
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    widths: list[int] = []
+    try:
+        for row in rows:
+            widths += [len(row)] if row else []
+            if len(widths) == HEAD:
+                break
+    except csv.Error:
+        return []
+    return widths
+
+
+def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], int]:
+    """All rows that are not blank, each as wide as the first, and the line of the first."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows: list[list[str]] = []
+    first_line = start = 1
+    try:
+        for row in reader:
+            if row and not rows:
+                first_line = start
+            if row and rows and len(row) != len(rows[0]):
+                raise UserError(
+                    f"{path}, line {start}: {len(row)} values where line {first_line} has {len(rows[0])} "
+                    f"(separated by {NAMES[delimiter]}). Give every line as many; put a value that "
+                    "contains the separator in double quotes."
+                )
+            if row:
+                rows.append(row)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(
+            f"{path}, line {start}: a double quote is not closed or not doubled ({error}). Inside a quoted value "
+            'write a quote as "".'
+        ) from None
+    return rows, first_line
+
+
+def _refuse_other_delimiters(path: Path, rows: list[list[str]]) -> None:
+    """One column whose values are several numbers each was cut by a delimiter that is not known here."""
+    values = [row[0] for row in rows[1:HEAD]]
+    for other, name in (("|", "bars"), (":", "colons"), (None, "spaces"), (",", "commas"), (";", "semicolons")):
+        several = [len(words) > 1 and any(map(number, words)) for words in (value.split(other) for value in values)]
+        if values and sum(several) > len(values) / 2:
+            raise UserError(
+                f"{path} has one column, with values such as {values[0]!r}, as if separated by {name}. "
+                "Separate the columns by commas, tabs or semicolons, without quotes around the whole line."
+            )
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    """Whether the first line names the columns: a word above numbers, or nothing but words."""
+    head = [[cell.strip() for cell in column] for column in zip(*rows[:HEAD], strict=True)]
+    word = [column[0] not in GAPS and not number(column[0]) for column in head]
+    below = [[cell for cell in column[1:] if cell not in GAPS] for column in head]
+    above_numbers = any(w and cells and all(map(number, cells)) for w, cells in zip(word, below, strict=True))
+    return above_numbers or all(w or not column[0] for w, column in zip(word, head, strict=True))
+
+
+def _refuse_twins(path: Path, names: list[str], line: int) -> None:
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        which = f"are named {name!r}" if name else "have no name"
+        raise UserError(f"{path}, line {line}: {count} columns {which}. Give each column a name of its own.")
