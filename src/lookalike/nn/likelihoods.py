@@ -61,16 +61,41 @@ class Bernoulli(Likelihood):
         self.width = spec.shape[0]
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
-        # log sigmoid(l) at x = 1 and log sigmoid(-l) at x = 0, in the fused form.
-        return -F.binary_cross_entropy_with_logits(params.float(), x.float(), reduction="none").flatten(1).sum(1)
+        # log sigmoid(l) at x = 1, log sigmoid(-l) at x = 0: half the work of the cross-entropy, which takes any x.
+        return F.logsigmoid((2 * x - 1) * precise(params)).flatten(1).sum(1)
 
     def mean(self, params: Tensor) -> Tensor:
-        return params.float().sigmoid()
+        return precise(params).sigmoid()
 
     def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
-        if temperature == 0:
-            return (params > 0).float()
-        return torch.bernoulli((params.float() / temperature).sigmoid())
+        logits = precise(params)
+        return torch.bernoulli((logits / temperature).sigmoid()) if temperature else (logits > 0).to(logits.dtype)
+
+
+class Categorical(Likelihood):
+    """Images of any levels: params are a logit for each level, shape (B, levels * C, H, W), levels first."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        self.levels = spec.levels
+        self.width = spec.levels * spec.shape[0]
+
+    def logits(self, params: Tensor) -> Tensor:
+        """Shape (B, levels, C, H, W)."""
+        return precise(params).unflatten(1, (self.levels, -1))
+
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        k = (x * (self.levels - 1)).round().long()
+        return -F.cross_entropy(self.logits(params), k, reduction="none").flatten(1).sum(1)
+
+    def mean(self, params: Tensor) -> Tensor:
+        probs = self.logits(params).softmax(1)
+        grid = torch.linspace(0, 1, self.levels, dtype=probs.dtype, device=probs.device)
+        return torch.einsum("blchw,l->bchw", probs, grid)
+
+    def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
+        logits = self.logits(params)
+        return draw(logits, temperature).to(logits.dtype) / (self.levels - 1)
 
 
 class Discretised(Likelihood):
@@ -93,17 +118,12 @@ class Discretised(Likelihood):
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         mean, log_scale = self._split(params)
+        h = self.door.enter(x)
         half_bin = 1 / (self.spec.levels - 1)  # in door units, where the range is 2
-        h = self.door.enter(x).to(mean.dtype)
-        upper = (h - mean + half_bin) / log_scale.exp()
-        lower = (h - mean - half_bin) / log_scale.exp()
-        # In the upper half mirror the bin: F(-lower) - F(-upper) is the same and does not cancel to 0.
-        flip = (upper + lower) > 0
-        upper, lower = torch.where(flip, -lower, upper), torch.where(flip, -upper, lower)
         first, last = h < -1 + half_bin, h > 1 - half_bin
-        lower = lower.masked_fill(torch.where(flip, last, first), -math.inf)
-        upper = upper.masked_fill(torch.where(flip, first, last), math.inf)
-        return self._log_interval(lower, upper).flatten(1).sum(1)
+        shrink = (-log_scale).exp()
+        log_interval = log_interval_logistic if self.logistic else log_interval_normal
+        return log_interval((h - mean) * shrink, half_bin * shrink, first, last).flatten(1).sum(1)
 
     def mean(self, params: Tensor) -> Tensor:
         return self.door.leave(self._split(params)[0])
@@ -119,20 +139,37 @@ class Discretised(Likelihood):
         return (x * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
 
     def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
-        params = params if params.dtype == torch.float64 else params.float()
+        params = precise(params)
         if self.log_scale is not None:
-            return params, self.log_scale.clamp(min=-7)
+            return params, self.log_scale.clamp(-7, 7)
         mean, log_scale = params.chunk(2, dim=1)
-        return mean, log_scale.clamp(min=-7)  # e^-7: far below a bin of 8 bits, and exp stays finite
+        return mean, log_scale.clamp(-7, 7)  # from far below a bin of 8 bits to far above the range
 
-    def _log_interval(self, lower: Tensor, upper: Tensor) -> Tensor:
-        """log(F(upper) - F(lower)) for lower < upper, accurate where both are in the same tail."""
-        if self.logistic:
-            log_upper, log_lower = F.logsigmoid(upper), F.logsigmoid(lower)
-        else:
-            log_upper, log_lower = torch.special.log_ndtr(upper), torch.special.log_ndtr(lower)
-        # log(e^a - e^b) = a + log(1 - e^(b - a)); b - a < 0 strictly since the bin has a width.
-        return log_upper + torch.log(-torch.expm1((log_lower - log_upper).clamp(max=-1e-12)))
+
+def log_interval_logistic(centre: Tensor, half: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """log(F(centre + half) - F(centre - half)) with F the logistic function, accurate in both tails.
+
+    F(u) - F(l) = F(u) F(-l) (1 - e^(l - u)) has no difference of near numbers.
+
+    Arguments:
+        first, last: where the interval is open to the left, to the right.
+    """
+    below_upper = F.logsigmoid(centre + half).masked_fill(last, 0.0)
+    above_lower = F.logsigmoid(half - centre).masked_fill(first, 0.0)
+    between = (-torch.expm1(-2 * half)).log()
+    return below_upper + above_lower + between.masked_fill(first | last, 0.0)
+
+
+def log_interval_normal(centre: Tensor, half: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    """As `log_interval_logistic`, with F the normal distribution function."""
+    # In the upper half mirror the interval: F(-l) - F(-u) is the same and does not cancel to 0.
+    flip = centre > 0
+    centre = torch.where(flip, -centre, centre)
+    upper = (centre + half).masked_fill(torch.where(flip, first, last), math.inf)
+    lower = (centre - half).masked_fill(torch.where(flip, last, first), -math.inf)
+    log_upper, log_lower = torch.special.log_ndtr(upper), torch.special.log_ndtr(lower)
+    # log(e^a - e^b) = a + log(1 - e^(b - a)); b - a < 0 strictly since the bin has a width.
+    return log_upper + torch.log(-torch.expm1((log_lower - log_upper).clamp(max=-1e-12)))
 
 
 class Columns(Likelihood):
@@ -158,7 +195,7 @@ class Columns(Likelihood):
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         h = self.door.enter(x)
         total = h.new_zeros(len(h))
-        for field, part in self._parts(params):
+        for field, part in self.parts(params):
             if field.real:
                 log_prob = self._log_mixture(h[:, field.start], part) + self.door.log_scale(field)
                 if field.gate >= 0:
@@ -170,7 +207,7 @@ class Columns(Likelihood):
 
     def mean(self, params: Tensor) -> Tensor:
         h = params.new_zeros(len(params), *self.door.shape)
-        for field, part in self._parts(params):
+        for field, part in self.parts(params):
             if field.real:
                 logits, means, _ = part.chunk(3, dim=1)
                 h[:, field.start] = (logits.softmax(1) * means).sum(1)
@@ -180,22 +217,22 @@ class Columns(Likelihood):
 
     def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
         h = params.new_zeros(len(params), *self.door.shape)
-        for field, part in self._parts(params):
+        for field, part in self.parts(params):
             h[:, field.entries] = self.sample_field(field, part, temperature)
         return self.door.leave(h)
 
     def sample_field(self, field: Field, part: Tensor, temperature: float = 1.0) -> Tensor:
         """A draw of one field of h from its own params, shape (B, field.width)."""
         if not field.real:
-            return F.one_hot(_draw(part, temperature), field.width).to(part.dtype)
+            return F.one_hot(draw(part, temperature), field.width).to(part.dtype)
         logits, means, log_scales = part.chunk(3, dim=1)
-        chosen = _draw(logits, temperature)[:, None]
+        chosen = draw(logits, temperature)[:, None]
         scale = log_scales.gather(1, chosen).clamp(min=self.floor).exp()
         return means.gather(1, chosen) + temperature * scale * torch.randn_like(scale)
 
-    def _parts(self, params: Tensor) -> zip[tuple[Field, Tensor]]:
-        params = params if params.dtype == torch.float64 else params.float()
-        return zip(self.door.fields, params.split(self.widths, dim=1), strict=True)
+    def parts(self, params: Tensor) -> zip[tuple[Field, Tensor]]:
+        """Each field of the door with its own params, shape (B, its width of `widths`)."""
+        return zip(self.door.fields, precise(params).split(self.widths, dim=1), strict=True)
 
     def _log_mixture(self, h: Tensor, part: Tensor) -> Tensor:
         logits, means, log_scales = part.chunk(3, dim=1)
@@ -204,11 +241,17 @@ class Columns(Likelihood):
         return (logits.log_softmax(1) + log_normal).logsumexp(1) - 0.5 * math.log(2 * math.pi)
 
 
-def _draw(logits: Tensor, temperature: float) -> Tensor:
-    """Indices drawn from softmax(logits / temperature) over dimension 1, shape (B,); the mode at 0."""
+def precise(params: Tensor) -> Tensor:
+    """What a network gave, perhaps in bf16, in float32 or its own higher precision: log p needs the digits."""
+    return params.to(torch.promote_types(params.dtype, torch.float32))
+
+
+def draw(logits: Tensor, temperature: float) -> Tensor:
+    """Indices drawn from softmax(logits / temperature) over dimension 1, shape (B, ...); the mode at 0."""
     if temperature == 0:
         return logits.argmax(1)
-    return torch.multinomial((logits / temperature).softmax(1), 1)[:, 0]
+    probs = (logits / temperature).softmax(1).movedim(1, -1)
+    return torch.multinomial(probs.flatten(0, -2), 1).view(probs.shape[:-1])
 
 
 def likelihood(spec: Spec, name: str, components: int = 1) -> Likelihood:
