@@ -172,7 +172,7 @@ def _read_type(hint: Any) -> dict[str, Any] | None:
         return {**read, "type": float, "per_player": True}
     if get_origin(hint) in (Union, types.UnionType):
         members = [member for member in get_args(hint) if member is not type(None)]
-        if Path in members and str in members:
+        if str in members:  # a path or a name, beside what only Python can pass
             members = [str]
         if len(members) != 1:
             return None

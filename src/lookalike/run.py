@@ -34,6 +34,7 @@ from .spec import Spec
 
 FORMAT = 1
 KEPT = 2  # checkpoints
+LOCK = "lock"
 
 
 class Run:
@@ -60,14 +61,16 @@ class Run:
             UserError: something is at `path` and `overwrite` is false, or is no run of ours to overwrite.
         """
         path = Path(path)
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if path.exists() and not (path.is_dir() and set(os.listdir(path)) <= {LOCK}):
             if not overwrite:
-                raise UserError(
-                    f"{path} exists. Choose another -o, --resume to go on, or --overwrite to start anew."
-                )
+                raise UserError(f"{path} exists. Choose another -o, --resume to go on, or --overwrite to start anew.")
             if not (path / "run.json").is_file():
                 raise UserError(f"{path} is not a run folder, so it is not overwritten. Choose another -o.")
-            shutil.rmtree(path)
+            for old in path.iterdir():
+                if old.is_dir():
+                    shutil.rmtree(old)
+                elif old.name != LOCK:
+                    old.unlink()
         path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / "run.json", json.dumps({"format": FORMAT, **header}, indent=1).encode())
         return cls(path, header)
@@ -200,24 +203,53 @@ class Run:
         load_model(model, str(folder / "ema.safetensors"))
         return model.eval(), said
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold the run while it is trained; the hold goes with the process, however it ends.
+    def json(self) -> dict[str, Any]:
+        """Where it is and how far it came, as plain values."""
+        records = self.records()
+        last = {split: [r for r in records if r["split"] == split][-1:] for split in ("train", "valid")}
+        return {
+            "run": str(self.path),
+            "recipe": self.recipe.name,
+            "data": self.header["data"]["name"],
+            "step": int(self.checkpoints()[-1].name) if self.checkpoints() else 0,
+            "figures": {split: found[0] for split, found in last.items() if found},
+            "files": sorted(str(p) for p in self.path.iterdir() if p.suffix in (".html", ".json", ".jsonl")),
+        }
 
-        Raises:
-            UserError: a living process trains this run.
-        """
-        lock = FileLock(self.path / "lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise UserError(
-                f"{self.path} is being trained by another process. Wait for it, stop it, or choose another -o."
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def __str__(self) -> str:
+        told = self.json()
+        figures = told["figures"].get("valid", told["figures"].get("train", {}))
+        words = "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if k not in ("step", "seconds", "split"))
+        return f"{self.path}: {self.recipe.name} on {told['data']}, {told['step']} steps  {words}".rstrip()
+
+
+@contextlib.contextmanager
+def held(path: str | Path) -> Iterator[None]:
+    """Hold a run folder while it is trained; the hold goes with the process, however it ends.
+
+    Raises:
+        UserError: a living process trains this run, or the folder cannot be made.
+    """
+    path = Path(path)
+    made = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"{path} is being trained by another process. Wait for it, stop it, or choose another -o."
+        ) from None
+    except OSError as error:
+        raise UserError(f"cannot write to {path}: {error.strerror or error}. Choose another -o.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        if set(os.listdir(path)) <= {LOCK}:  # nothing came of it
+            (path / LOCK).unlink(missing_ok=True)
+            if made:
+                path.rmdir()
 
 
 def load(path: str | Path | Run, *, device: str = "cpu", **networks: nn.Module) -> Any:

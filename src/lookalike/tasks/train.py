@@ -1,0 +1,194 @@
+"""Train any recipe on any data: the command that makes a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ..data import Data, open_data
+from ..errors import UserError
+from ..options import options_of
+from ..recipe import Recipe, find
+from ..run import Run, held
+from ..training.device import find_device
+from ..training.examine import Examiner
+from ..training.loop import Interrupted, fit
+from ..training.processes import barrier, joined, own_device
+from ..training.progress import Line, duration
+from ._common import say
+
+
+def train(
+    recipe: str,
+    data: str | Any | None = None,
+    *,
+    out: Path | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    precision: Literal["auto", "float32", "bf16"] = "auto",
+    **given: Any,
+) -> Run:
+    """Train a recipe on data, and keep all of it in a run folder.
+
+    Options of the recipe, of its training and of the data are flags too:
+    `lookalike train RECIPE --help` shows them.
+
+    Example:
+        lookalike train vae photos/ -o runs/photos --minutes 10
+        lookalike train gan
+        lookalike train realnvp table.csv --label kind --steps 3000
+
+    Arguments:
+        recipe: what to train; `lookalike catalog` lists them.
+        data: a name, a folder, an archive or a file; the recipe's own where none is named.
+        out: the run folder; by default runs/RECIPE-DATA.
+        seed: of everything random; the same seed gives the same model on one machine.
+        resume: go on where the run was stopped.
+        overwrite: start anew where there is a run already.
+        device: auto, cpu, cuda or mps.
+        precision: of the networks; auto takes bf16 where the model allows it and the hardware is fast at it.
+    """
+    chosen = find(recipe)
+    how, networks, options = _sort(given)
+    if data is None:
+        data = chosen.data
+        if chosen.binarize:
+            how = {"binarize": chosen.binarize, **how}
+    opened = open_data(data, seed=seed, **how)
+    resolved = chosen.resolved(opened.spec.kind, options)
+    model = seeded_model(resolved, opened, seed, networks)
+    place = own_device(find_device(device))
+    out = out or Path("runs") / f"{recipe}-{_slug(opened.name)}"
+    header = _header(resolved, opened, seed, place, precision, networks)
+
+    with joined(place) as team, held(out) if team.leads else nullcontext():
+        if team.leads:
+            goes_on = resume and (out / "run.json").exists()
+            run = _take_up(out, header) if goes_on else Run.create(out, header, overwrite=overwrite)
+            for words in (str(opened), *opened.notes, f"training {recipe} on {place} into {out}"):
+                say(words)
+        barrier(team)
+        if not team.leads:
+            run = Run.open(out)
+        try:
+            state = fit(
+                model,
+                opened,
+                resolved.numbers,
+                run=run,
+                seed=seed,
+                device=place,
+                precision=precision,
+                resume=resume,
+                examine=Examiner(opened, out / "samples", seed),
+                line=Line(recipe, shown=team.leads),
+                team=team,
+            )
+        except Interrupted as stopped:
+            if team.leads:
+                say(f"{stopped}. Go on with the same command and --resume.")
+            raise
+        if team.leads:
+            say(f"trained {state.step} steps in {duration(state.seconds)}")
+    return run
+
+
+def seeded_model(recipe: Recipe, data: Data, seed: int, networks: dict[str, nn.Module]) -> Any:
+    """The model with weights that depend on the seed."""
+    torch.manual_seed(seed)
+    return recipe.model(data.spec, **networks)
+
+
+def _sort(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, nn.Module], dict[str, Any]]:
+    """What was given, as (for open_data, the user's own networks, for the recipe)."""
+    of_data = options_of(open_data)
+    networks = {name: value for name, value in given.items() if isinstance(value, nn.Module)}
+    how = {name: value for name, value in given.items() if name in of_data}
+    rest = {name: value for name, value in given.items() if name not in how and name not in networks}
+    return how, networks, rest
+
+
+def _header(
+    recipe: Recipe, data: Data, seed: int, device: torch.device, precision: str, networks: dict[str, nn.Module]
+) -> dict[str, Any]:
+    from .. import __version__
+
+    return {
+        "recipe": recipe.to_json(),
+        "reference": recipe.reference,
+        "spec": data.spec.to_json(),
+        "data": {
+            "name": data.name,
+            "line": str(data),
+            "options": dict(data.options),
+            "fingerprint": data.fingerprint,
+            "notes": list(data.notes),
+            "reopens": data.reopens,
+        },
+        "seed": seed,
+        "networks": sorted(networks),
+        "command": _command(),
+        "environment": {
+            "lookalike": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "platform": platform.platform(),
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "precision": precision,
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        },
+    }
+
+
+def _command() -> str:
+    """The command line, if this is one."""
+    program = Path(sys.argv[0]).stem
+    return shlex.join(["lookalike", *sys.argv[1:]]) if program in ("lookalike", "__main__") else ""
+
+
+def _take_up(out: Path, header: Mapping[str, Any]) -> Run:
+    """The run to resume, if it is of the same recipe, data and seed.
+
+    Raises:
+        UserError: they differ; it says in what.
+    """
+    run = Run.open(out)
+    saved, asked = _told_apart(run.header), _told_apart(header)
+    differing = [name for name in saved | asked if saved.get(name) != asked.get(name)]
+    if differing:
+        told = "; ".join(f"{name} was {saved.get(name)!r} and is now {asked.get(name)!r}" for name in differing[:6])
+        raise UserError(f"{out} cannot be resumed with other settings: {told}. Use the first command, or another -o.")
+    return run
+
+
+def _told_apart(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be alike for a resume, flat."""
+    recipe = json.loads(json.dumps(header["recipe"]))
+    return {
+        "recipe": recipe["name"],
+        **recipe["options"],
+        **recipe["training"],
+        "data": header["data"]["name"],
+        "the data's content": header["data"]["fingerprint"],
+        "seed": header["seed"],
+        "networks": header["networks"],
+    }
+
+
+def _slug(name: str) -> str:
+    """A data set's name as part of a folder's."""
+    stem = Path(name).stem or Path(name).name
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in stem).strip("-") or "data"

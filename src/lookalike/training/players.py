@@ -1,0 +1,137 @@
+"""One step of a game: each turn's loss moves its player, then the next turn is asked for.
+
+    for player, loss in model.turns(x, y, step):
+        g = d loss / d player                     # only this player's gradient is computed
+        g = g * min(1, clip * n / |g|)            # n: running norm of the player's gradient
+        player = optimiser(player, g)
+
+All randomness of a step is a function of (seed, step, rank), so no random state needs to be saved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from ..data.base import hash_seed
+from ..models.base import Model, Turn
+from ..recipe import Training
+from .processes import ALONE, Team, average_gradients
+
+NORM_DECAY = 0.98  # of the running norm: it forgets in about 50 steps
+
+
+class NonFinite(Exception):  # noqa: N818  (an event the loop answers, not an error it reports)
+    """A loss or gradient that is not a number; says whose and where."""
+
+
+class Player:
+    """Parameters, their optimiser, and the running norm of their gradient."""
+
+    def __init__(self, name: str, module: nn.Module, numbers: Training) -> None:
+        self.name = name
+        self.names = [n for n, p in module.named_parameters() if p.requires_grad]
+        self.parameters = [p for p in module.parameters() if p.requires_grad]
+        self.lr = numbers.lr[name] if isinstance(numbers.lr, Mapping) else numbers.lr
+        self.clip = numbers.clip
+        self.optimiser = _optimiser(self.parameters, self.lr, numbers)
+        self.norm = torch.full((), math.inf, device=self.parameters[0].device)
+
+    def move(self, rate: float, team: Team) -> Tensor:
+        """Step along the gradients that stand in the parameters; returns their norm, shape ()."""
+        average_gradients(self.parameters, team)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = get_total_norm(gradients)
+        if norm.device.type == "cpu" and not math.isfinite(norm.item()):
+            raise NonFinite(f"the gradient of {self.name}'s {self._first_bad()} is not finite")
+        if self.clip > 0:
+            limit = self.clip * self.norm
+            scale = (limit / norm).clamp(max=1.0)
+            # Asking a GPU whether to scale would stall it; there, multiplying by 1 is cheaper.
+            if norm.device.type != "cpu" or scale < 1:
+                torch._foreach_mul_(gradients, scale)
+            within = torch.minimum(norm, limit)
+            self.norm = torch.where(self.norm.isinf(), norm, torch.lerp(within, self.norm, NORM_DECAY))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.lr * rate
+        self.optimiser.step()
+        return norm
+
+    def _first_bad(self) -> str:
+        for name, p in zip(self.names, self.parameters, strict=True):
+            if p.grad is not None and not p.grad.isfinite().all():
+                return name
+        return "parameters (in sum)"
+
+
+def play(
+    model: Model,
+    players: Mapping[str, Player],
+    x: Tensor,
+    y: Tensor | None,
+    *,
+    step: int,
+    rate: float = 1.0,
+    seed: int = 0,
+    accumulate: int = 1,
+    context: Callable[[], AbstractContextManager[object]],
+    team: Team = ALONE,
+) -> dict[str, Tensor]:
+    """Play one step; returns what the turns logged, and each player's loss and gradient norm, shape ().
+
+    Arguments:
+        rate: what the learning rates are multiplied by at this step.
+        accumulate: chunks the batch is played in, in lock step; their gradients add up to the batch's.
+        context: makes the context the losses are computed in (autocast).
+
+    Raises:
+        NonFinite: a loss or gradient was not finite, before it moved anything (known at once on a CPU).
+    """
+    torch.manual_seed(hash_seed(seed, step, team.rank))
+    ys = [None] * accumulate if y is None else y.chunk(accumulate)
+    games = [
+        under(context, model.turns(part, labels, step)) for part, labels in zip(x.chunk(accumulate), ys, strict=False)
+    ]
+    shares = [len(part) / len(x) for part in x.chunk(accumulate)]
+    logs: dict[str, Tensor] = {}
+    for turns in zip(*games, strict=True):
+        player = players[turns[0].player]
+        player.optimiser.zero_grad(set_to_none=True)
+        for turn, share in zip(turns, shares, strict=True):
+            # With company the gradient's mean tells all at once; to raise alone would leave the others waiting.
+            if x.device.type == "cpu" and team.world == 1 and not math.isfinite(turn.loss.item()):
+                raise NonFinite(f"the loss of {player.name} is {turn.loss.item()}")
+            (turn.loss if share == 1 else turn.loss * share).backward(inputs=player.parameters)
+        norm = player.move(rate, team)
+        suffix = "" if len(players) == 1 else f"_{player.name}"
+        logs[f"gradient_norm{suffix}"] = norm
+        for turn, share in zip(turns, shares, strict=True):
+            for name, value in {f"loss{suffix}": turn.loss, **turn.logs}.items():
+                mean = value.detach().float().mean() * share
+                logs[name] = mean if turn is turns[0] else logs[name] + mean
+    return logs
+
+
+def under(context: Callable[[], AbstractContextManager[object]], turns: Iterator[Turn]) -> Iterator[Turn]:
+    """The same turns, each computed inside a context that is left before its gradient is taken."""
+    while True:
+        with context():
+            turn = next(turns, None)
+        if turn is None:
+            return
+        yield turn
+
+
+def _optimiser(parameters: list[nn.Parameter], lr: float, numbers: Training) -> torch.optim.Optimizer:
+    # Fused: one kernel for all parameters, which on a CPU too is worth a quarter of a small model's step.
+    fused: dict[str, Any] = {"fused": parameters[0].device.type in ("cpu", "cuda", "mps")}
+    if numbers.optimiser == "sgd":
+        return torch.optim.SGD(parameters, lr, momentum=numbers.betas[0], weight_decay=numbers.weight_decay, **fused)
+    betas = (float(numbers.betas[0]), float(numbers.betas[1]))
+    return torch.optim.AdamW(parameters, lr, betas=betas, weight_decay=numbers.weight_decay, **fused)

@@ -1,0 +1,62 @@
+"""A live line on stderr: step, rate, time left, and the figures that matter."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+
+QUIET = ("gradient_norm", "lr", "items_per_second")  # in the log, not on the line
+
+
+class Line:
+    """Rewritten in place on a terminal; elsewhere a plain line every `EVERY` seconds."""
+
+    EVERY = 15.0
+
+    def __init__(self, what: str, shown: bool = True) -> None:
+        self.what = what
+        self.shown = shown
+        self.live = sys.stderr.isatty()
+        self.last = -1e9
+
+    @property
+    def due(self) -> bool:
+        """Whether a new line is wanted: figures need not be read off the device more often."""
+        return self.shown and time.monotonic() - self.last > (0.3 if self.live else self.EVERY)
+
+    def show(self, done: int, total: int | None, left: float, rate: float, figures: Mapping[str, float]) -> None:
+        """Say how far it is.
+
+        Arguments:
+            total: steps in all, or None where the clock decides.
+            left: seconds left. rate: steps in a second.
+        """
+        self.last = time.monotonic()
+        of = f"/{total}" if total else ""
+        told = [f"{name} {value:.4g}" for name, value in figures.items() if not name.startswith(QUIET)]
+        words = f"{self.what}  step {done}{of}  {rate:.3g}/s  {duration(left)} left  " + "  ".join(told)
+        if self.live:
+            sys.stderr.write("\r" + words[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
+        else:
+            sys.stderr.write(words + "\n")
+        sys.stderr.flush()
+
+    def say(self, words: str) -> None:
+        """A sentence of its own, above the line."""
+        if self.shown:
+            sys.stderr.write(("\r\x1b[K" if self.live else "") + words + "\n")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        if self.live and self.shown:
+            sys.stderr.write("\n")
+
+
+def duration(seconds: float) -> str:
+    """ "7 s", "3 min 05 s", "2 h 10 min"."""
+    s = round(seconds)
+    if s < 60:
+        return f"{s} s"
+    return f"{s // 60} min {s % 60:02d} s" if s < 3600 else f"{s // 3600} h {s % 3600 // 60:02d} min"

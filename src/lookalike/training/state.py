@@ -1,0 +1,91 @@
+"""All that a training changes: weights, their average, optimisers, and where it is.
+
+Saved whole in every checkpoint, so that N steps, a kill, and N more equal 2 N steps bit for bit on a
+CPU; and kept in memory now and then, so that a loss that is not a number can be taken back.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from ..models.base import Model
+from ..recipe import Training
+from ..run import Run
+from .ema import EVERY, averaged
+from .players import Player
+
+
+class State:
+    """The model in training and everything beside it.
+
+    Attributes:
+        ema: the averaged model; the model itself where the decay is 0.
+        step: steps made. seconds: spent training, over all resumes.
+        lowered: what the rate is multiplied by after roll-backs. failures: how many there were.
+    """
+
+    def __init__(self, model: Model, numbers: Training) -> None:
+        self.model = model
+        self.ema = averaged(model, numbers.ema)
+        self.average_every = EVERY if numbers.ema > 0 else 1
+        self.players = {name: Player(name, module, numbers) for name, module in model.players().items()}
+        self.step = 0
+        self.seconds = 0.0
+        self.lowered = 1.0
+        self.failures = 0
+
+    @property
+    def average(self) -> Model:
+        """The model to evaluate, draw from and save."""
+        return self.ema.module  # type: ignore[return-value]
+
+    def _beside(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "lowered": self.lowered,
+            "failures": self.failures,
+            "averaged": self.ema.n_averaged,
+            "optimisers": {name: player.optimiser.state_dict() for name, player in self.players.items()},
+            "norms": {name: player.norm for name, player in self.players.items()},
+        }
+
+    def _restore_beside(self, saved: dict[str, Any]) -> None:
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.lowered, self.failures = saved["lowered"], saved["failures"]
+        self.ema.n_averaged.copy_(saved["averaged"])
+        for name, player in self.players.items():
+            player.optimiser.load_state_dict(saved["optimisers"][name])
+            player.norm = saved["norms"][name].to(player.norm.device)
+
+    def save(self, run: Run) -> None:
+        """Write a checkpoint."""
+        run.save(self.step, self.model, self.average, self._beside())
+
+    def resume(self, run: Run) -> list[str]:
+        """Take up the newest whole checkpoint, if there is one; returns a sentence on each damaged one."""
+        folder, said = run.newest()
+        if folder is not None:
+            self._restore_beside(run.read(folder, self.model, self.average))
+        return said
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy in memory, for `roll_back`."""
+        return copy.deepcopy(
+            {"model": self.model.state_dict(), "ema": self.average.state_dict(), "beside": self._beside()}
+        )
+
+    def roll_back(self, snapshot: dict[str, Any]) -> None:
+        """Return to a snapshot, with half the rate it had when it failed."""
+        lowered, failures, seconds = self.lowered / 2, self.failures + 1, self.seconds
+        self.model.load_state_dict(snapshot["model"])
+        self.average.load_state_dict(snapshot["ema"])
+        self._restore_beside(copy.deepcopy(snapshot["beside"]))
+        self.lowered, self.failures, self.seconds = lowered, failures, seconds
+
+    def finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
