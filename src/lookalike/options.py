@@ -174,6 +174,8 @@ def _read_type(hint: Any) -> dict[str, Any] | None:
         members = [member for member in get_args(hint) if member is not type(None)]
         if str in members:  # a path or a name, beside what only Python can pass
             members = [str]
+        # Of "one or several", several takes one too: 32, or (32, 48).
+        members = [member for member in members if get_origin(member) is tuple] or members
         if len(members) != 1:
             return None
         inner = _read_type(members[0])
