@@ -41,7 +41,7 @@ class Player:
         self.lr = numbers.lr[name] if isinstance(numbers.lr, Mapping) else numbers.lr
         self.clip = numbers.clip
         self.optimiser = _optimiser(self.parameters, self.lr, numbers)
-        self.norm = torch.full((), math.inf, device=self.parameters[0].device)
+        self.norm = torch.zeros_like(self.parameters[0].detach().flatten()[0])  # 0: none yet
 
     def move(self, rate: float, team: Team) -> Tensor:
         """Step along the gradients that stand in the parameters; returns their norm, shape ()."""
@@ -51,13 +51,12 @@ class Player:
         if norm.device.type == "cpu" and not math.isfinite(norm.item()):
             raise NonFinite(f"the gradient of {self.name}'s {self._first_bad()} is not finite")
         if self.clip > 0:
-            limit = self.clip * self.norm
+            limit = torch.where(self.norm > 0, self.clip * self.norm, math.inf)
             scale = (limit / norm).clamp(max=1.0)
             # Asking a GPU whether to scale would stall it; there, multiplying by 1 is cheaper.
             if norm.device.type != "cpu" or scale < 1:
                 torch._foreach_mul_(gradients, scale)
-            within = torch.minimum(norm, limit)
-            self.norm = torch.where(self.norm.isinf(), norm, torch.lerp(within, self.norm, NORM_DECAY))
+            self.norm = torch.where(self.norm > 0, torch.lerp(torch.minimum(norm, limit), self.norm, NORM_DECAY), norm)
         for group in self.optimiser.param_groups:
             group["lr"] = self.lr * rate
         self.optimiser.step()
