@@ -1,0 +1,120 @@
+"""The curves of a training, as one drawing that takes the colours of the page it stands in."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .chart import DATA, MODEL, OTHER, Numbers, figure_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PAGE_INK = "#123456"
+"""Stands for the page's own text colour, which Matplotlib cannot name."""
+
+LAST = ("lr", "items_per_second")
+"""Figures about the training rather than the model; norms of gradients, too, are drawn after the rest."""
+
+MOST_PANELS = 12
+
+POINTS = 150
+"""Points of a curve that are drawn; longer ones are averaged in bins, over the range they span."""
+
+Record = Mapping[str, Any]
+
+
+def curves(records: Sequence[Record]) -> str:
+    """A panel for each figure in a log, training and validation, as an SVG element; empty where there is none.
+
+    Arguments:
+        records: lines of a log: "step", "seconds", "split" ("train" or "valid") and figures by name.
+    """
+    names = _names(records)
+    if not names:
+        return ""
+    across = min(3, len(names))
+    figure, axes = figure_of(math.ceil(len(names) / across), across, 3.6, 2.3, count=len(names), ink=PAGE_INK)
+    for ax, name in zip(axes, names, strict=True):
+        _panel(ax, name, records)
+    lines = {line.get_label(): line for ax in axes for line in ax.lines}
+    where: Any = "outside upper left"
+    figure.legend(handles=list(lines.values()), loc=where, ncols=2, frameon=False, fontsize=9, labelcolor=PAGE_INK)
+    return _svg(figure)
+
+
+def _names(records: Sequence[Record]) -> list[str]:
+    """Figures worth a panel: those of the validation first, then as they appear in the log."""
+    found: dict[str, list[float]] = {}
+    for record in sorted(records, key=lambda record: record["split"] != "valid"):
+        for name, value in record.items():
+            if name not in ("step", "seconds", "split") and isinstance(value, int | float):
+                found.setdefault(name, []).append(value)
+    varied = [name for name, values in found.items() if len(set(values)) > 1]
+    late = [name for name in varied if name in LAST or name.startswith("gradient_norm")]
+    return [*(name for name in varied if name not in late), *late][:MOST_PANELS]
+
+
+def _panel(ax: Axes, name: str, records: Sequence[Record]) -> None:
+    drawn: list[Numbers] = []
+    lasts: list[str] = []
+    for split, colour in (("train", MODEL), ("valid", OTHER)):
+        at = [(r["step"], r[name]) for r in records if r["split"] == split and name in r]
+        step, value = (np.array(part, dtype=float) for part in zip(*at, strict=True)) if at else (np.empty(0),) * 2
+        step, value = step[np.isfinite(value)], value[np.isfinite(value)]
+        if not len(step):
+            continue
+        drawn.append(value)
+        lasts.append(f"{value[-1]:.4g}")
+        _curve(ax, step, value, colour, split)
+    values = np.concatenate(drawn) if drawn else np.empty(0)
+    if len(values) and values.min() > 0 and np.quantile(values, 0.98) > 20 * np.quantile(values, 0.02):
+        ax.set_yscale("log")
+    elif len(values):
+        _leave_out_the_start(ax, values)
+    ax.set_title(name.replace("_", " "), fontsize=10, color=PAGE_INK, loc="left")
+    ax.set_title("  /  ".join(lasts), fontsize=8, color=PAGE_INK, loc="right")
+    ax.set_xlabel("step")
+    ax.grid(axis="y", color=DATA, alpha=0.25, linewidth=0.6)
+
+
+def _curve(ax: Axes, step: Numbers, value: Numbers, colour: str, split: str) -> None:
+    if len(step) > POINTS:
+        size = math.ceil(len(step) / POINTS)
+        bins = [slice(start, start + size) for start in range(0, len(step), size)]
+        low, high = (np.array([extreme(value[b]) for b in bins]) for extreme in (np.min, np.max))
+        step, value = (np.array([of[b].mean() for b in bins]) for of in (step, value))
+        ax.fill_between(step, low, high, color=colour, alpha=0.18, linewidth=0)
+    marker = "o" if split == "valid" and len(step) <= 40 else None
+    order = 3 if split == "valid" else 2
+    ax.plot(step, value, color=colour, linewidth=1.4, marker=marker, markersize=3, zorder=order, label=split)
+
+
+def _leave_out_the_start(ax: Axes, values: Numbers) -> None:
+    """A first loss far above all others would flatten the rest: frame what comes after it."""
+    low, high = float(values.min()), float(np.quantile(values, 0.98))
+    if float(values.max()) - low > 3 * (high - low) > 0:
+        ax.set_ylim(low - 0.06 * (high - low), high + 0.12 * (high - low))
+
+
+def _svg(figure: Any) -> str:
+    """The figure as an element to stand in a page: text as text, no ids to clash, nothing from outside."""
+    import matplotlib as mpl
+
+    drawn = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lookalike", "path.simplify": True}):
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = drawn.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.S)
+    used = set(re.findall(r"#([\w-]+)[\")]", svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", svg)
+    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), svg)
+    svg = svg.replace(PAGE_INK, "currentColor").replace(MODEL, f"var(--model, {MODEL})")
+    return re.sub(r"\s*\n\s*", "\n", svg)
