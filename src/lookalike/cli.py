@@ -220,9 +220,9 @@ def _summary(task: str) -> str:
 
 def _version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
     if asked:
-        from . import __version__
+        from importlib.metadata import version
 
-        click.echo(__version__)
+        click.echo(version("lookalike"))
         ctx.exit()
 
 

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -123,8 +124,6 @@ def _sort(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, nn.Module], 
 def _header(
     recipe: Recipe, data: Data, seed: int, device: torch.device, precision: str, networks: dict[str, nn.Module]
 ) -> dict[str, Any]:
-    from .. import __version__
-
     return {
         "recipe": recipe.to_json(),
         "reference": recipe.reference,
@@ -141,7 +140,7 @@ def _header(
         "networks": sorted(networks),
         "command": _command(),
         "environment": {
-            "lookalike": __version__,
+            "lookalike": version("lookalike"),
             "python": platform.python_version(),
             "torch": torch.__version__,
             "platform": platform.platform(),
