@@ -47,7 +47,7 @@ def test_frechet_distance_bears_constant_and_dependent_features():
 
 
 def test_too_few_items_name_the_minimum_and_a_nan_stays():
-    with pytest.raises(UserError, match="at least 9 items.*got 100 real and 8 fake"):
+    with pytest.raises(UserError, match=r"at least 9 items.*got 100 real and 8 fake"):
         frechet_distance(correlated(100, 8), correlated(8, 8))
     with pytest.raises(UserError, match="at least 3 items"):
         kernel_distance(correlated(2, 8), correlated(5, 8))

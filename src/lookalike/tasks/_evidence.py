@@ -1,0 +1,149 @@
+"""What metrics may ask for, gathered of a model and data, by the words of `lookalike.metrics.table`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..data.base import Data, Split
+from ..metrics.features import FEATURES, standardised
+from ..models.base import Bounded, Encoder, Explicit, Implicit, Model, seeded
+from ..nn.doors import missing
+from ._common import draw
+
+SplitName = Literal["valid", "test", "train"]
+
+
+@dataclass(frozen=True)
+class How:
+    """How to measure: the arguments of `evaluate`, checked."""
+
+    split: SplitName
+    samples: int
+    importance_samples: int
+    limit: int | None
+    features: str
+    seed: int
+
+    def items(self, data: Data) -> int:
+        n = len(data.splits[self.split])
+        return n if self.limit is None else min(n, self.limit)
+
+
+class Evidence:
+    """What metrics may ask for, by the words of `lookalike.metrics.table`."""
+
+    def __init__(self, model: Model, data: Data, how: How) -> None:
+        self.model = model
+        self.data = data
+        self.how = how
+        # Images are many numbers and an autoregressive model's output is hundreds of times more.
+        self.chunk = min(1000, max(8, 200_000 // data.spec.dims))
+        self.features = FEATURES[how.features].build(data.spec).to(model.device)
+        self.item: Mapping[str, Callable[[Tensor, Tensor | None], Tensor]] = {
+            "x": lambda x, _: self._measured(x, x),
+            "x_hat": self._x_hat,
+            "log_prob": self._log_prob,
+            "exact_log_prob": self._log_prob,
+            "importance_log_prob": self._importance_log_prob,
+            "log_density": lambda x, _: self._log_density(x),
+            "real": lambda x, _: self._features(x),
+        }
+
+    def walk(self, words: set[str]) -> Iterator[dict[str, Tensor]]:
+        """The words that are of items, for a chunk of the split at a time, on the CPU."""
+        words = words & set(self.item)
+        split = self.data.splits[self.how.split]
+        with seeded(self.how.seed, self.model.device):
+            for x, y in self._chunks(split, self.how.limit) if words else ():
+                yield {word: self.item[word](x, y).cpu() for word in words}
+
+    def whole(self, words: set[str]) -> dict[str, Any]:
+        """The words that are of all items or of none."""
+        found: dict[str, Any] = {"dims": self.data.spec.dims}
+        if self.data.modes is not None:
+            found["modes"], found["sigma"] = self.data.modes
+        if words & {"samples", "fake"}:
+            found["samples"] = draw(self.model, self.how.samples, seed=self.how.seed)
+            found["fake"] = torch.cat([self._features(x).cpu() for x in found["samples"].split(self.chunk)])
+        if "train" in words:
+            chunks = self._chunks(self.data.train, self.how.samples)
+            found["train"] = torch.cat([self._features(x).cpu() for x, _ in chunks])
+        return found
+
+    def comparable(self, known: dict[str, Any]) -> dict[str, Any]:
+        """With the features of a network, which have no unit, in that of the real ones."""
+        if not FEATURES[self.how.features].network:
+            return known
+        compared = [word for word in ("real", "fake", "train") if word in known]
+        return {**known, **{word: standardised(known[word], known["real"]) for word in compared}}
+
+    def _chunks(self, split: Split, limit: int | None) -> Iterator[tuple[Tensor, Tensor | None]]:
+        for x, y in split.all(limit, self.chunk, self.how.seed):
+            yield self._place(x), None if y is None else y.to(self.model.device)
+
+    def _place(self, x: Tensor) -> Tensor:
+        device = self.model.device
+        return x.to(device, torch.float32 if device.type == "mps" else x.dtype)
+
+    def _log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
+        assert isinstance(self.model, Explicit)
+        return self.model.log_prob(x, y).cpu().double()
+
+    def _importance_log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
+        assert isinstance(self.model, Bounded)
+        k = self.how.importance_samples
+        size = max(1, 1_000_000 // (self.data.spec.dims * k))
+        labels = [None] * math.ceil(len(x) / size) if y is None else y.split(size)
+        parts = zip(x.split(size), labels, strict=True)
+        return torch.cat([self.model.log_prob(part, label, samples=k).cpu().double() for part, label in parts])
+
+    def _log_density(self, x: Tensor) -> Tensor:
+        assert self.data.log_density is not None
+        return self.data.log_density(x.cpu())
+
+    def _x_hat(self, x: Tensor, y: Tensor | None) -> Tensor:
+        assert isinstance(self.model, Encoder)
+        return self._measured(self.model.reconstruct(x, y), x)
+
+    def _measured(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """As reconstructions are compared: images as they are, rows at the door; what x lacks does not count."""
+        if self.data.spec.kind == "images":
+            return x_hat
+        door = self.model.door
+        h, h_hat = door.enter(x), door.enter(x_hat)
+        for field in door.fields:
+            if field.real and field.gate >= 0:
+                h_hat[:, field.start] = h_hat[:, field.start].masked_fill(missing(h, field), 0.0)
+        return h_hat
+
+    def _features(self, x: Tensor) -> Tensor:
+        return self.features(self.model.door.enter(self._place(x)).float()).cpu().double()
+
+
+def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
+    """Evidence that this model or this data cannot give, and why, in a user's words."""
+    why: dict[str, str] = {}
+    name = type(model).__name__
+    if not isinstance(model, Explicit):
+        why["log_prob"] = why["exact_log_prob"] = why["importance_log_prob"] = f"{name} has no density log p(x)"
+    elif not model.exact:
+        why["exact_log_prob"] = f"{name} has only a lower bound on log p(x)"
+    if isinstance(model, Explicit) and not isinstance(model, Bounded):
+        why["importance_log_prob"] = f"{name} has no bound that more samples would tighten"
+    if not isinstance(model, Encoder):
+        why["x_hat"] = f"{name} has no encoder, so nothing is reconstructed"
+    if not isinstance(model, Explicit | Implicit):
+        why["samples"] = why["fake"] = f"{name} has no prior on its code, so nothing can be drawn from it"
+    if data.log_density is None:
+        why["log_density"] = f"the true density of {data.name} is not known"
+    if data.modes is None:
+        why["modes"] = f"{data.name} is not known to be a mixture of round Gaussians"
+    if split == "train":
+        why["train"] = "the items measured on are the training split themselves"
+    return why

@@ -1,0 +1,220 @@
+"""Evaluate a trained model: every metric its theory allows, each with its kind, spread and protocol.
+
+The table `METRICS` says what each metric needs; `Evidence` gathers that of a model and data, each piece once:
+one walk over the items of the split gives log p(x), reconstructions and features, one set of samples serves
+all that compare samples. What a model or data cannot give is said, and why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..data.base import Data
+from ..errors import UserError, nearest
+from ..metrics.distances import Estimate
+from ..metrics.features import FEATURES, feature_space
+from ..metrics.reconstruction import ssim_window
+from ..metrics.table import METRICS, MetricEntry
+from ..models.base import Bounded, Explicit, Model
+from ..options import Range
+from ..report import Metric, MetricKind, Report
+from ._common import open_run, open_run_data
+from ._evidence import Evidence, How, SplitName, absent
+
+
+def evaluate(
+    run: str,
+    data: str | None = None,
+    *,
+    split: SplitName = "test",
+    metrics: tuple[str, ...] | None = None,
+    samples: Annotated[int, Range(1)] = 1000,
+    importance_samples: Annotated[int, Range(2)] = 64,
+    limit: Annotated[int | None, Range(1)] = None,
+    features: Literal["auto", "units", "random-conv", "efficientnet-lite0"] = "auto",
+    device: str = "auto",
+    seed: int = 0,
+    **how: Any,
+) -> Report:
+    """Measure a trained model on data it has not seen: likelihood, reconstruction, samples.
+
+    Example:
+        lookalike evaluate runs/photos --metrics nats,frechet_distance
+
+    Arguments:
+        run: folder of the trained model.
+        data: name or path of other data of the same kind; the run's own where it is left out.
+        split: which items to measure on.
+        metrics: names of metrics, as `lookalike catalog` lists them; all that apply where it is left out.
+        samples: items to draw from the model for the metrics that compare samples.
+        importance_samples: draws for each item in the importance-weighted bounds.
+        limit: measure on the first so many items of the split only.
+        features: where samples are compared; auto takes random-conv for images and units for the rest.
+        device: cpu, cuda, mps, or auto.
+        seed: of the samples, and of whatever else is drawn.
+
+    Raises:
+        UserError: there is no such run, data or metric, or the data do not fit the model.
+    """
+    opened, model, _ = open_run(run, device)
+    found = open_run_data(opened, data, **how)
+    numbers, skipped = measure(
+        model,
+        found,
+        split=split,
+        metrics=metrics,
+        samples=samples,
+        importance_samples=importance_samples,
+        limit=limit,
+        features=features,
+        seed=seed,
+    )
+    return Report(
+        title=f"{run} on {found.name}, {split} split",
+        facts={"run": str(run), "data": found.name, "split": split},
+        metrics=numbers,
+        skipped=skipped,
+    )
+
+
+def measure(
+    model: Model,
+    data: Data,
+    *,
+    split: SplitName = "test",
+    metrics: Sequence[str] | None = None,
+    samples: int = 1000,
+    importance_samples: int = 64,
+    limit: int | None = None,
+    features: str = "auto",
+    seed: int = 0,
+) -> tuple[dict[str, Metric], dict[str, str]]:
+    """The metrics of a model on data, by name, and why others were skipped; arguments as `evaluate`.
+
+    Arguments:
+        model: in eval mode, on the device to compute on.
+        data: that fits the model's spec.
+
+    Raises:
+        UserError: an unknown metric or feature space, or an empty split.
+    """
+    how = How(split, samples, importance_samples, limit, feature_space(features, data.spec.kind), seed)
+    if not how.items(data):
+        raise UserError(f"{data.name} has no {split} items to measure on.")
+    wanted, skipped = _choose(METRICS if metrics is None else metrics, model, data, split)
+    with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        results = _compute(wanted, Evidence(model, data, how), skipped)
+    measured = {}
+    for name, result in results.items():
+        entry = wanted[name]
+        measured[name] = _metric(result, _kind(entry, model), entry.unit, _protocol(entry, model, data, how))
+    return measured, skipped
+
+
+def _choose(
+    names: Iterable[str], model: Model, data: Data, split: SplitName
+) -> tuple[dict[str, MetricEntry], dict[str, str]]:
+    """The metrics of those names that can be computed, and why the others cannot."""
+    missing = absent(model, data, split)
+    wanted: dict[str, MetricEntry] = {}
+    skipped: dict[str, str] = {}
+    for name in names:
+        if name not in METRICS:
+            raise UserError(f"no metric named {name!r}.{nearest(name, METRICS)} There are: {', '.join(METRICS)}.")
+        entry = METRICS[name]
+        if data.spec.kind not in entry.kinds:
+            skipped[name] = f"it is for {' and '.join(entry.kinds)}, and this data is {data.spec.kind}"
+        elif lacking := [word for word in entry.evidence.values() if word in missing]:
+            skipped[name] = missing[lacking[0]]
+        else:
+            wanted[name] = entry
+    return wanted, skipped
+
+
+def _compute(
+    wanted: Mapping[str, MetricEntry], evidence: Evidence, skipped: dict[str, str]
+) -> dict[str, Tensor | Estimate]:
+    """What each metric's function gives; one that finds too few items joins the skipped."""
+    words = {word for entry in wanted.values() for word in entry.evidence.values()}
+    whole = evidence.whole(words)
+    parts: dict[str, list[Tensor]] = {name: [] for name, entry in wanted.items() if entry.per_item}
+    real: list[Tensor] = []
+    for chunk in evidence.walk(words):
+        for name, values in parts.items():
+            values.append(_call(wanted[name], {**whole, **chunk}))
+        if "real" in chunk:
+            real.append(chunk["real"])
+    results: dict[str, Tensor | Estimate] = {name: torch.cat(values) for name, values in parts.items()}
+    if real:
+        whole = evidence.comparable({**whole, "real": torch.cat(real)})
+    for name, entry in wanted.items():
+        if not entry.per_item:
+            try:
+                results[name] = _call(entry, whole)
+            except UserError as error:
+                skipped[name] = str(error)
+    return {name: results[name] for name in wanted if name in results}
+
+
+def _call(entry: MetricEntry, known: Mapping[str, Any]) -> Any:
+    return entry.function(**{argument: known[word] for argument, word in entry.evidence.items()}, **entry.options)
+
+
+def _metric(result: Tensor | Estimate, kind: MetricKind, unit: str, protocol: Mapping[str, Any]) -> Metric:
+    if isinstance(result, Estimate):
+        return Metric(result.value.item(), kind, unit, protocol, result.standard_error.item())
+    result = result.double()
+    value = result.mean().item()
+    # One impossible item makes the mean infinite, and then it has no spread.
+    spread = result.dim() > 0 and len(result) > 1 and math.isfinite(value)
+    return Metric(value, kind, unit, protocol, (result.std() / math.sqrt(len(result))).item() if spread else None)
+
+
+def _kind(entry: MetricEntry, model: Model) -> MetricKind:
+    if entry.kind == "likelihood":
+        return "exact" if isinstance(model, Explicit) and model.exact else "lower bound"
+    return entry.kind
+
+
+def _protocol(entry: MetricEntry, model: Model, data: Data, how: How) -> dict[str, Any]:
+    """All that must be alike for two values to be comparable."""
+    words = set(entry.evidence.values())
+    binarize = data.splits[how.split].binarize
+    stated: dict[str, Any] = {"data": data.fingerprint[:12], "split": how.split}
+    if not words <= {"samples", "modes", "sigma"}:
+        stated["items"] = how.items(data)
+    if data.spec.kind == "images":
+        stated["levels"] = data.spec.levels
+    if binarize:
+        stated["binarize"] = f"dynamic, seed {how.seed}" if binarize == "dynamic" else binarize
+    if "log_prob" in entry.evidence:
+        stated["estimator"] = _estimator(words, model, how)
+    if words & {"fake", "samples"}:
+        stated["samples"] = how.samples
+    if "train" in words:
+        stated["samples"] = min(how.samples, len(data.train))
+    if "real" in words:
+        network = FEATURES[how.features].network
+        stated["features"] = how.features + (", standardised by the real items" if network else "")
+    if "x_hat" in words and data.spec.kind != "images":
+        stated["units"] = "standardised columns, one-hot categories"
+    if "modes" in words and data.modes is not None:
+        stated["modes"] = len(data.modes[0])
+    options = dict(entry.options)
+    if "window" in options:
+        options["window"] = min(ssim_window(side, options["window"]) for side in data.spec.shape[1:])
+    return {**stated, **options, **entry.protocol}
+
+
+def _estimator(words: set[str], model: Model, how: How) -> str:
+    """How log p(x) was come by."""
+    if "importance_log_prob" in words:
+        return f"importance-weighted bound, {how.importance_samples} samples"
+    if isinstance(model, Bounded):
+        return "ELBO, 1 sample"
+    return "log p(x)" if isinstance(model, Explicit) and model.exact else "bound, 1 sample"

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+
+from lookalike.data.base import Data, InMemory, Split
+from lookalike.errors import UserError
+from lookalike.metrics import FEATURES, METRICS
+from lookalike.metrics.distances import frechet_distance
+from lookalike.models.base import Bounded, Encoder, Explicit, Implicit, Model, Turn, seeded
+from lookalike.report import Report
+from lookalike.spec import Column, Spec
+from lookalike.tasks import evaluate as task
+from lookalike.tasks.evaluate import measure
+
+
+class Gaussian(Explicit):
+    """N(mean, std^2) in each coordinate, in the user's units."""
+
+    exact = True
+
+    def __init__(self, spec: Spec, mean: float = 0.0, std: float = 1.0) -> None:
+        super().__init__(spec)
+        self.mean = nn.Parameter(torch.tensor(mean, dtype=torch.float64))
+        self.std = std
+        self.drawn = 0
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return Normal(self.mean, self.std).log_prob(x).flatten(1).sum(1)
+
+    def sample(self, n, y=None, *, seed=None, temperature=1.0):
+        self.drawn += n
+        with seeded(seed, self.device):
+            return self.mean + self.std * torch.randn(n, *self.spec.shape, dtype=torch.float64)
+
+
+class Uniform(Bounded, Encoder):
+    """Images of uniform intensity whose bound is 1 nat / samples below log p(x), and a code that loses the sign."""
+
+    latent = 1
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def log_prob(self, x, y=None, samples=1):
+        return -self.spec.dims * math.log(self.spec.levels) - torch.full((len(x),), 1 / samples)
+
+    def sample(self, n, y=None, *, seed=None, temperature=1.0):
+        with seeded(seed, self.device):
+            levels = self.spec.levels
+            return torch.randint(levels, (n, *self.spec.shape)).float() / (levels - 1)
+
+    def encode(self, x, y=None):
+        return x.flatten(1).mean(1, keepdim=True)
+
+    def decode(self, z, y=None):
+        return z[:, :, None, None].expand(-1, *self.spec.shape)
+
+
+class OnlySamples(Implicit):
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def turns(self, x, y=None, step=0):
+        yield Turn("model", self.scale)
+
+    def sample(self, n, y=None, *, seed=None, temperature=1.0):
+        with seeded(seed, self.device):
+            return torch.randn(n, *self.spec.shape, dtype=torch.float64)
+
+
+class OnlyCodes(Model, Encoder):
+    """A table's reconstruction that gives back `x_hat` for every row."""
+
+    def __init__(self, spec: Spec, x_hat: Tensor) -> None:
+        super().__init__(spec)
+        self.x_hat = nn.Parameter(x_hat)
+
+    def turns(self, x, y=None, step=0):
+        yield Turn("model", self.x_hat.sum())
+
+    def encode(self, x, y=None):
+        return x[:, :1]
+
+    def decode(self, z, y=None):
+        return self.x_hat.expand(len(z), -1)
+
+
+def splits(items: Tensor, **kwargs) -> dict[str, Split]:
+    names = ("train", "valid", "test")
+    return {name: Split(InMemory(part), **kwargs) for name, part in zip(names, items.chunk(3), strict=True)}
+
+
+@pytest.fixture
+def points() -> Data:
+    x = torch.randn(900, 2, dtype=torch.float64)
+    spec = Spec("points", (2,), columns=(Column("x"), Column("y")))
+    return Data(
+        "cloud",
+        spec,
+        **splits(x),
+        fingerprint="f" * 32,
+        log_density=lambda x: Normal(0.0, 1.0).log_prob(x).sum(1),
+        modes=(torch.zeros(1, 2), 1.0),
+    )
+
+
+@pytest.fixture
+def images() -> Data:
+    x = torch.randint(16, (450, 1, 8, 8), dtype=torch.uint8)
+    return Data("static", Spec("images", (1, 8, 8), levels=16), **splits(x, levels=16), fingerprint="a" * 32)
+
+
+def test_an_exact_model_of_points(points):
+    model = Gaussian(points.spec, std=2.0)
+    metrics, skipped = measure(model, points)
+    x = points.test.source.items
+    torch.testing.assert_close(metrics["nats"].value, -model.log_prob(x).mean().item())
+    assert metrics["nats"].kind == "exact"
+    assert metrics["nats"].standard_error == pytest.approx(model.log_prob(x).std().item() / 300**0.5)
+    kl = 2 * torch.distributions.kl_divergence(Normal(0.0, 1.0), Normal(0.0, 2.0)).item()
+    assert abs(metrics["kl_to_truth"].value - kl) < 4 * metrics["kl_to_truth"].standard_error
+    # Fréchet of N(0, 1) and N(0, 2^2), twice, up to what 300 items and 1000 samples leave open.
+    assert metrics["frechet_distance"].value == pytest.approx(2, rel=0.2)
+    assert metrics["frechet_floor"].value < 0.1
+    assert metrics["modes_found"].value == 1
+    assert metrics["high_quality"].value == pytest.approx(1 - math.exp(-9 / 8), abs=0.06)
+    assert "is for images" in skipped["ssim"]
+    assert "no encoder" in skipped["mse"]
+    assert set(metrics) | set(skipped) == set(METRICS)
+    assert model.drawn == 1000, "one set of samples serves all metrics"
+
+
+def test_a_bound_says_so_and_samples_tighten_it(images):
+    metrics, skipped = measure(Uniform(images.spec), images, importance_samples=50, samples=200)
+    entropy = 64 * math.log(16)
+    assert metrics["nats"].value == pytest.approx(entropy + 1, rel=1e-6)
+    assert metrics["nats_iw"].value == pytest.approx(entropy + 1 / 50, rel=1e-6)
+    assert metrics["bits_per_dim_iw"].value == pytest.approx(4, abs=0.001)
+    assert {metrics[name].kind for name in ("nats", "bits_per_dim", "nats_iw", "bits_per_dim_iw")} == {"lower bound"}
+    assert metrics["nats"].protocol["estimator"] == "ELBO, 1 sample"
+    assert "50 samples" in metrics["nats_iw"].protocol["estimator"]
+    x = images.test.source.items / 15.0
+    variance = x.flatten(1).var(1, correction=0).mean().item()
+    assert metrics["mse"].value == pytest.approx(variance, rel=1e-5)
+    assert metrics["ssim"].protocol["window"] == 7
+    assert "lower bound" in skipped["kl_to_truth"] or "points" in skipped["kl_to_truth"]
+
+
+def test_the_protocol_names_what_must_be_alike(images):
+    metrics, _ = measure(Uniform(images.spec), images, samples=120, limit=100, split="valid")
+    assert metrics["frechet_distance"].protocol == {
+        "data": "a" * 12,
+        "split": "valid",
+        "items": 100,
+        "levels": 16,
+        "samples": 120,
+        "features": "random-conv, standardised by the real items",
+        "bias": "upwards, the more the fewer the items and samples",
+    }
+    assert metrics["coverage"].protocol["neighbours"] == 5
+
+
+def test_dynamic_binarisation_is_stated_and_drawn_the_same_each_time(images):
+    binary = {name: Split(split.source, levels=16, binarize="dynamic") for name, split in images.splits.items()}
+    data = Data("binary", Spec("images", (1, 8, 8), levels=2), **binary)
+    first, again, other = (measure(Uniform(data.spec), data, metrics=["mse"], seed=s)[0]["mse"] for s in (0, 0, 1))
+    assert first.value == again.value != other.value
+    assert first.protocol["binarize"] == "dynamic, seed 0"
+    assert first.protocol != other.protocol
+
+
+def test_an_implicit_model_is_measured_by_its_samples_alone(points):
+    metrics, skipped = measure(OnlySamples(points.spec), points, samples=200)
+    assert {"frechet_distance", "kernel_distance", "precision", "coverage", "high_quality"} <= set(metrics)
+    assert skipped["nats"] == "OnlySamples has no density log p(x)"
+    assert skipped["kl_to_truth"] == "OnlySamples has no density log p(x)"
+    assert abs(metrics["kernel_distance"].value) < 4 * metrics["kernel_distance"].standard_error
+
+
+def test_too_few_items_are_a_reason_to_skip_not_to_fail(images):
+    metrics, skipped = measure(Uniform(images.spec), images, samples=50)
+    assert "at least 65 items of each, but got 150 real and 50 fake" in skipped["frechet_distance"]
+    assert "frechet_distance" not in metrics
+    assert "coverage" in metrics
+
+
+def test_an_impossible_item_makes_the_mean_infinite(points):
+    points.test.source.items[7] = math.inf
+    metric = measure(Gaussian(points.spec), points, metrics=["nats"])[0]["nats"]
+    assert metric.value == math.inf
+    assert metric.standard_error is None
+    assert metric.json()["value"] == "inf"
+
+
+def test_a_row_is_compared_at_the_door_and_what_it_lacks_does_not_count():
+    columns = (Column("age", mean=50.0, std=10.0, missing=True), Column("pet", categories=("cat", "dog", "eel")))
+    spec = Spec("table", (2,), columns=columns)
+    rows = torch.tensor([[60.0, 0.0], [math.nan, 0.0]], dtype=torch.float64).repeat(30, 1)
+    data = Data("pets", spec, **splits(rows))
+    # h of a row: there, missing, age, cat, dog, eel. The model says age 70 and a dog.
+    model = OnlyCodes(spec, torch.tensor([70.0, 1.0], dtype=torch.float64))
+    metrics, skipped = measure(model, data)
+    there, lacking = (0 + 0 + 1 + 1 + 1 + 0) / 6, (1 + 1 + 0 + 1 + 1 + 0) / 6
+    assert metrics["mse"].value == pytest.approx((there + lacking) / 2)
+    assert "standardised" in metrics["mse"].protocol["units"]
+    assert "nothing can be drawn" in skipped["frechet_distance"]
+
+
+def test_what_is_measured_does_not_depend_on_the_chunks(points, monkeypatch):
+    model = Gaussian(points.spec)
+    whole, _ = measure(model, points)
+    take = points.test.all
+    monkeypatch.setattr(points.test, "all", lambda limit, chunk, seed: take(limit, 7, seed))
+    for name, metric in measure(model, points)[0].items():
+        assert metric.value == pytest.approx(whole[name].value), name
+
+
+def test_unknown_names_are_refused_with_the_nearest(points):
+    with pytest.raises(UserError, match="Did you mean 'frechet_distance'"):
+        measure(Gaussian(points.spec), points, metrics=["frechet_distanc"])
+    with pytest.raises(UserError, match="random-conv is for images"):
+        measure(Gaussian(points.spec), points, features="random-conv")
+    empty = Data("empty", points.spec, points.train, points.valid, Split(InMemory(torch.empty(0, 2))))
+    with pytest.raises(UserError, match="empty has no test items"):
+        measure(Gaussian(points.spec), empty)
+
+
+def test_a_metric_is_one_function_and_one_entry(points, monkeypatch):
+    from lookalike.metrics import MetricEntry
+
+    def spread(fake: Tensor) -> Tensor:
+        return fake.std(0).mean()
+
+    monkeypatch.setitem(METRICS, "spread", MetricEntry("of samples", spread, {"fake": "samples"}, "higher"))
+    metrics, _ = measure(Gaussian(points.spec, std=3.0), points, metrics=["spread"])
+    assert metrics["spread"].value == pytest.approx(3, rel=0.1)
+
+
+def test_the_flag_offers_every_feature_space():
+    offered = get_type_hints(task.evaluate)["features"]
+    assert get_args(offered) == ("auto", *FEATURES)
+
+
+def test_the_answer_has_the_agreed_shape(points, monkeypatch):
+    model = Gaussian(points.spec)
+    monkeypatch.setattr(task, "open_run", lambda run, device: (None, model, torch.device("cpu")))
+    monkeypatch.setattr(task, "open_run_data", lambda run, data, **how: points)
+    report = task.evaluate("runs/cloud", samples=100)
+    assert isinstance(report, Report)
+    answer = json.loads(json.dumps(report.json(), allow_nan=False))
+    assert list(answer) == ["run", "data", "split", "metrics", "skipped"]
+    assert (answer["run"], answer["data"], answer["split"]) == ("runs/cloud", "cloud", "test")
+    for metric in answer["metrics"].values():
+        assert set(metric) == {"value", "standard_error", "kind", "unit", "protocol"}
+    real, fake = points.test.source.items, model.sample(100, seed=0)
+    assert answer["metrics"]["frechet_distance"]["value"] == pytest.approx(
+        frechet_distance(real, fake).item(), rel=1e-5
+    )
