@@ -230,6 +230,16 @@ class Columns(Likelihood):
         scale = log_scales.gather(1, chosen).clamp(min=self.floor).exp()
         return means.gather(1, chosen) + temperature * scale * torch.randn_like(scale)
 
+    def spread(self) -> Tensor:
+        """Params at which a mixture starts well, shape (width,): its parts at the quantiles of N(0, 1).
+
+        Parts that start alike get like gradients, and stay together on one of several modes.
+        """
+        K = self.components
+        means = torch.special.ndtri((torch.arange(K) + 0.5) / K)
+        real = torch.cat([torch.zeros(K), means, torch.full((K,), -math.log(max(1.0, K / 2)))])
+        return torch.cat([real if field.real else torch.zeros(field.width) for field in self.door.fields])
+
     def parts(self, params: Tensor) -> zip[tuple[Field, Tensor]]:
         """Each field of the door with its own params, shape (B, its width of `widths`)."""
         return zip(self.door.fields, precise(params).split(self.widths, dim=1), strict=True)
