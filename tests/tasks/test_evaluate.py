@@ -152,7 +152,18 @@ def test_a_bound_says_so_and_samples_tighten_it(images):
     variance = x.flatten(1).var(1, correction=0).mean().item()
     assert metrics["mse"].value == pytest.approx(variance, rel=1e-5)
     assert metrics["ssim"].protocol["window"] == 7
-    assert "lower bound" in skipped["kl_to_truth"] or "points" in skipped["kl_to_truth"]
+    assert skipped["kl_to_truth"] == "the true density of static is not known"
+
+
+def test_a_random_bound_does_not_depend_on_what_else_is_measured(images):
+    class Noisy(Uniform):
+        def log_prob(self, x, y=None, samples=1):
+            return super().log_prob(x, y, samples) + torch.rand(len(x))
+
+    alone = measure(Noisy(images.spec), images, metrics=["nats"])[0]["nats"]
+    among = measure(Noisy(images.spec), images, metrics=["nats_iw", "coverage", "nats"])[0]["nats"]
+    assert alone == among
+    assert alone != measure(Noisy(images.spec), images, metrics=["nats"], seed=1)[0]["nats"]
 
 
 def test_the_protocol_names_what_must_be_alike(images):
@@ -184,6 +195,29 @@ def test_an_implicit_model_is_measured_by_its_samples_alone(points):
     assert skipped["nats"] == "OnlySamples has no density log p(x)"
     assert skipped["kl_to_truth"] == "OnlySamples has no density log p(x)"
     assert abs(metrics["kernel_distance"].value) < 4 * metrics["kernel_distance"].standard_error
+
+
+def test_a_conditional_model_draws_labels_as_frequent_as_the_data_and_says_what_it_is_given(points):
+    class ByLabel(Gaussian):
+        conditional = True
+
+        def log_prob(self, x, y=None):
+            return super().log_prob(x - 10 * y[:, None])
+
+        def sample(self, n, y=None, *, seed=None, temperature=1.0):
+            return super().sample(n, seed=seed) + 10 * y[:, None]
+
+    y = (torch.arange(300) % 4 == 0).long()  # a quarter of the items are of class 1, ten units away
+    x = points.test.source.items + 10 * y[:, None]
+    data = Data("two", points.spec, points.train, points.valid, Split(InMemory(x), y), log_density=lambda x: x[:, 0])
+    metrics, skipped = measure(ByLabel(data.spec), data)
+    assert metrics["nats"].value < 4
+    assert metrics["nats"].protocol["given"] == "label"
+    assert abs(metrics["kernel_distance"].value) < 4 * metrics["kernel_distance"].standard_error
+    assert skipped["kl_to_truth"] == "ByLabel has log p(x | label), not log p(x)"
+    metrics, skipped = measure(ByLabel(data.spec), points)
+    assert not metrics
+    assert skipped["coverage"] == "ByLabel is conditional and cloud has no labels"
 
 
 def test_too_few_items_are_a_reason_to_skip_not_to_fail(images):
@@ -254,7 +288,10 @@ def test_the_answer_has_the_agreed_shape(points, monkeypatch):
     model = Gaussian(points.spec)
     monkeypatch.setattr(task, "open_run", lambda run, device: (None, model, torch.device("cpu")))
     monkeypatch.setattr(task, "open_run_data", lambda run, data, **how: points)
+    told: list[str] = []
+    monkeypatch.setattr(task, "counter", lambda what: lambda done, total: told.append(f"{what} {done}/{total}"))
     report = task.evaluate("runs/cloud", samples=100)
+    assert told == ["sampling 100/100", "measuring 300/300"]
     assert isinstance(report, Report)
     answer = json.loads(json.dumps(report.json(), allow_nan=False))
     assert list(answer) == ["run", "data", "split", "metrics", "skipped"]

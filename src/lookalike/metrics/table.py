@@ -91,7 +91,7 @@ METRICS: dict[str, MetricEntry] = {
     "kl_to_truth": MetricEntry(
         "KL(p_true || p), where the truth is known",
         kl_to_truth,
-        {"log_prob": "exact_log_prob", "log_density": "log_density"},
+        {"log_density": "log_density", "log_prob": "exact_log_prob"},
         "lower",
         "nats",
         per_item=True,

@@ -10,13 +10,20 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..data.base import Data, Split
+from ..data.base import Data, Split, hash_seed
 from ..metrics.features import FEATURES, standardised
 from ..models.base import Bounded, Encoder, Explicit, Implicit, Model, seeded
 from ..nn.doors import missing
-from ._common import draw
+from ._common import draw, onto
 
 SplitName = Literal["valid", "test", "train"]
+Teller = Callable[[int, int], None]
+"""Told how much is done, and of how much."""
+
+
+def quiet(_what: str) -> Teller:
+    """Progress that nobody is told of."""
+    return lambda _done, _total: None
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class How:
     limit: int | None
     features: str
     seed: int
+    progress: Callable[[str], Teller] = quiet
 
     def items(self, data: Data) -> int:
         n = len(data.splits[self.split])
@@ -57,11 +65,18 @@ class Evidence:
 
     def walk(self, words: set[str]) -> Iterator[dict[str, Tensor]]:
         """The words that are of items, for a chunk of the split at a time, on the CPU."""
-        words = words & set(self.item)
-        split = self.data.splits[self.how.split]
-        with seeded(self.how.seed, self.model.device):
-            for x, y in self._chunks(split, self.how.limit) if words else ():
-                yield {word: self.item[word](x, y).cpu() for word in words}
+        wanted = {word: give for word, give in self.item.items() if word in words}
+        split, device, seed = self.data.splits[self.how.split], self.model.device, self.how.seed
+        done, told = 0, self.how.progress("measuring")
+        for x, y in self._chunks(split, self.how.limit) if wanted else ():
+            found = {}
+            for word, give in wanted.items():
+                # Each word has random numbers of its own: what else is asked for does not move a bound.
+                with seeded(hash_seed(seed, word, done), device):
+                    found[word] = give(x, y).cpu()
+            yield found
+            done += len(x)
+            told(done, self.how.items(self.data))
 
     def whole(self, words: set[str]) -> dict[str, Any]:
         """The words that are of all items or of none."""
@@ -69,7 +84,7 @@ class Evidence:
         if self.data.modes is not None:
             found["modes"], found["sigma"] = self.data.modes
         if words & {"samples", "fake"}:
-            found["samples"] = draw(self.model, self.how.samples, seed=self.how.seed)
+            found["samples"] = self._draw()
             found["fake"] = torch.cat([self._features(x).cpu() for x in found["samples"].split(self.chunk)])
         if "train" in words:
             chunks = self._chunks(self.data.train, self.how.samples)
@@ -85,11 +100,15 @@ class Evidence:
 
     def _chunks(self, split: Split, limit: int | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         for x, y in split.all(limit, self.chunk, self.how.seed):
-            yield self._place(x), None if y is None else y.to(self.model.device)
+            yield onto(x, self.model.device), None if y is None else y.to(self.model.device)
 
-    def _place(self, x: Tensor) -> Tensor:
-        device = self.model.device
-        return x.to(device, torch.float32 if device.type == "mps" else x.dtype)
+    def _draw(self) -> Tensor:
+        """Samples; those of a conditional model with the labels as frequent as in the split."""
+        n, seed, told = self.how.samples, self.how.seed, self.how.progress("sampling")
+        y = self.data.splits[self.how.split].y if self.model.conditional else None
+        if y is not None:
+            y = y[torch.randint(len(y), (n,), generator=torch.Generator().manual_seed(seed)).to(y.device)]
+        return draw(self.model, n, seed=seed, y=y, progress=told)
 
     def _log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         assert isinstance(self.model, Explicit)
@@ -123,27 +142,36 @@ class Evidence:
         return h_hat
 
     def _features(self, x: Tensor) -> Tensor:
-        return self.features(self.model.door.enter(self._place(x)).float()).cpu().double()
+        return self.features(self.model.door.enter(onto(x, self.model.device)).float()).cpu().double()
+
+
+_DENSITIES = ("log_prob", "exact_log_prob", "importance_log_prob")
+_SAMPLES = ("samples", "fake", "train")
 
 
 def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
     """Evidence that this model or this data cannot give, and why, in a user's words."""
     why: dict[str, str] = {}
     name = type(model).__name__
-    if not isinstance(model, Explicit):
-        why["log_prob"] = why["exact_log_prob"] = why["importance_log_prob"] = f"{name} has no density log p(x)"
-    elif not model.exact:
-        why["exact_log_prob"] = f"{name} has only a lower bound on log p(x)"
-    if isinstance(model, Explicit) and not isinstance(model, Bounded):
+    if not isinstance(model, Bounded):
         why["importance_log_prob"] = f"{name} has no bound that more samples would tighten"
     if not isinstance(model, Encoder):
         why["x_hat"] = f"{name} has no encoder, so nothing is reconstructed"
+    if isinstance(model, Explicit) and not model.exact:
+        why["exact_log_prob"] = f"{name} has only a lower bound on log p(x)"
+    if model.conditional:
+        why["exact_log_prob"] = f"{name} has log p(x | label), not log p(x)"
     if not isinstance(model, Explicit | Implicit):
-        why["samples"] = why["fake"] = f"{name} has no prior on its code, so nothing can be drawn from it"
+        why.update(dict.fromkeys(_SAMPLES, f"{name} has no prior on its code, so nothing can be drawn from it"))
+    if not isinstance(model, Explicit):
+        why.update(dict.fromkeys(_DENSITIES, f"{name} has no density log p(x)"))
+    if model.conditional and data.splits[split].y is None:
+        without = f"{name} is conditional and {data.name} has no labels"
+        why.update(dict.fromkeys((*_SAMPLES, *_DENSITIES, "x_hat"), without))
     if data.log_density is None:
         why["log_density"] = f"the true density of {data.name} is not known"
     if data.modes is None:
-        why["modes"] = f"{data.name} is not known to be a mixture of round Gaussians"
+        why["modes"] = f"{data.name} is not known to have separate modes"
     if split == "train":
         why["train"] = "the items measured on are the training split themselves"
     return why

@@ -8,7 +8,7 @@ all that compare samples. What a model or data cannot give is said, and why.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -24,7 +24,8 @@ from ..models.base import Bounded, Explicit, Model
 from ..options import Range
 from ..report import Metric, MetricKind, Report
 from ._common import open_run, open_run_data
-from ._evidence import Evidence, How, SplitName, absent
+from ._evidence import Evidence, How, SplitName, Teller, absent, quiet
+from ._output import counter
 
 
 def evaluate(
@@ -73,6 +74,7 @@ def evaluate(
         limit=limit,
         features=features,
         seed=seed,
+        progress=counter,
     )
     return Report(
         title=f"{run} on {found.name}, {split} split",
@@ -93,17 +95,19 @@ def measure(
     limit: int | None = None,
     features: str = "auto",
     seed: int = 0,
+    progress: Callable[[str], Teller] = quiet,
 ) -> tuple[dict[str, Metric], dict[str, str]]:
     """The metrics of a model on data, by name, and why others were skipped; arguments as `evaluate`.
 
     Arguments:
         model: in eval mode, on the device to compute on.
         data: that fits the model's spec.
+        progress: given what is being done, whom to tell how much of it is.
 
     Raises:
         UserError: an unknown metric or feature space, or an empty split.
     """
-    how = How(split, samples, importance_samples, limit, feature_space(features, data.spec.kind), seed)
+    how = How(split, samples, importance_samples, limit, feature_space(features, data.spec.kind), seed, progress)
     if not how.items(data):
         raise UserError(f"{data.name} has no {split} items to measure on.")
     wanted, skipped = _choose(METRICS if metrics is None else metrics, model, data, split)
@@ -194,6 +198,8 @@ def _protocol(entry: MetricEntry, model: Model, data: Data, how: How) -> dict[st
         stated["binarize"] = f"dynamic, seed {how.seed}" if binarize == "dynamic" else binarize
     if "log_prob" in entry.evidence:
         stated["estimator"] = _estimator(words, model, how)
+        if model.conditional:
+            stated["given"] = "label"
     if words & {"fake", "samples"}:
         stated["samples"] = how.samples
     if "train" in words:
