@@ -114,7 +114,7 @@ class _Task(click.Command):
     def options(self) -> dict[str, Option]:
         options = options_of(self.task)
         if "how" in inspect.signature(self.task).parameters:
-            options |= data_options()
+            options = {**data_options(), **options}  # a task's own --split is which one, not how large they are
         return options
 
     def answer(self, json_: bool, **given: Any) -> None:
@@ -123,7 +123,10 @@ class _Task(click.Command):
 
 
 class _Train(_Task):
-    """`train`, whose flags are also those of the recipe that is named."""
+    """`train`, whose flags are also those of the data and of the recipe that is named."""
+
+    def options(self) -> dict[str, Option]:
+        return super().options() | data_options()
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **extra: Any) -> click.Context:
         named = self._recipe_named(args)
@@ -187,7 +190,12 @@ def recipe_names() -> list[str]:
     names: list[str] = []
     for file in sorted((HERE / "models").rglob("recipes.py")):
         for node in ast.parse(file.read_text()).body:
-            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            targets = {ast.unparse(t) for t in getattr(node, "targets", [getattr(node, "target", node)])}
+            if (
+                "RECIPES" in targets
+                and isinstance(node, ast.Assign | ast.AnnAssign)
+                and isinstance(node.value, ast.Dict)
+            ):
                 names += [str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)]
     return names
 

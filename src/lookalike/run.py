@@ -246,7 +246,7 @@ def held(path: str | Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        if set(os.listdir(path)) <= {LOCK}:  # nothing came of it
+        if not (path / "run.json").exists():  # nothing came of it
             (path / LOCK).unlink(missing_ok=True)
             if made:
                 path.rmdir()

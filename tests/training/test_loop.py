@@ -73,7 +73,7 @@ def alike(a: nn.Module, b: nn.Module) -> bool:
 def test_a_turn_moves_only_its_player() -> None:
     model = made(Duel).double()
     numbers = Training(lr=0.1)
-    players = {name: Player(name, module, numbers) for name, module in model.players().items()}
+    players = {name: Player(name, module, 0.1, numbers) for name, module in model.players().items()}
     seen: list[str] = []
 
     class Watched(Duel):
@@ -138,7 +138,7 @@ def test_accumulated_chunks_equal_the_full_batch() -> None:
     results = []
     for accumulate in (1, 4):
         model = made(Plain).double()
-        players = {"model": Player("model", model, Training(optimiser="sgd", betas=(0.0, 0.0), clip=0))}
+        players = {"model": Player("model", model, 1e-3, Training(optimiser="sgd", betas=(0.0, 0.0), clip=0))}
         x = torch.randn(10, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         for step in range(3):
             logs = play(model, players, x, None, step=step, accumulate=accumulate, context=contextlib.nullcontext)
@@ -179,7 +179,7 @@ def test_it_gives_up_after_three_roll_backs_and_names_player_step_and_tensor() -
 
 def test_a_long_gradient_is_cut_to_a_multiple_of_its_running_norm() -> None:
     model = made(Plain)
-    player = Player("model", model, Training(clip=2.0, optimiser="sgd", betas=(0.0, 0.0)))
+    player = Player("model", model, 1e-3, Training(clip=2.0, optimiser="sgd", betas=(0.0, 0.0)))
     for scale, factor in ((1.0, 1.0), (1.0, 1.0), (100.0, 0.02)):
         before = model.net.bias.detach().clone()
         model.net.weight.grad = torch.zeros(3, 3)

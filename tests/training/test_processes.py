@@ -40,7 +40,7 @@ PROGRAM = textwrap.dedent(
         torch.manual_seed(0)
         model = Critic().double()
         x = torch.randn(4, 8, 3, dtype=torch.float64)
-        players = {n: Player(n, m, Training(lr=0.01)) for n, m in model.players().items()}
+        players = {n: Player(n, m, 0.01, Training()) for n, m in model.players().items()}
         with joined(torch.device("cpu")) as team:
             for step in range(4):
                 own = x[step].chunk(team.world)[team.rank]

@@ -24,6 +24,7 @@ from ..run import Run, held
 from ..training.device import find_device
 from ..training.examine import Examiner
 from ..training.loop import Interrupted, fit
+from ..training.players import rates
 from ..training.processes import barrier, joined, own_device
 from ..training.progress import Line, duration
 from ._common import say
@@ -70,6 +71,7 @@ def train(
     opened = open_data(data, seed=seed, **how)
     resolved = chosen.resolved(opened.spec.kind, options)
     model = seeded_model(resolved, opened, seed, networks)
+    rates(model, resolved.numbers)  # refused now, before anything is written
     place = own_device(find_device(device))
     out = out or Path("runs") / f"{recipe}-{_slug(opened.name)}"
     header = _header(resolved, opened, seed, place, precision, networks)

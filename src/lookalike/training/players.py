@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from ..data.base import hash_seed
+from ..errors import UserError
 from ..models.base import Model, Turn
 from ..recipe import Training
 from .processes import ALONE, Team, average_gradients
@@ -34,11 +35,11 @@ class NonFinite(Exception):  # noqa: N818  (an event the loop answers, not an er
 class Player:
     """Parameters, their optimiser, and the running norm of their gradient."""
 
-    def __init__(self, name: str, module: nn.Module, numbers: Training) -> None:
+    def __init__(self, name: str, module: nn.Module, lr: float, numbers: Training) -> None:
         self.name = name
         self.names = [n for n, p in module.named_parameters() if p.requires_grad]
         self.parameters = [p for p in module.parameters() if p.requires_grad]
-        self.lr = numbers.lr[name] if isinstance(numbers.lr, Mapping) else numbers.lr
+        self.lr = lr
         self.clip = numbers.clip
         self.optimiser = _optimiser(self.parameters, self.lr, numbers)
         self.norm = torch.zeros_like(self.parameters[0].detach().flatten()[0])  # 0: none yet
@@ -67,6 +68,23 @@ class Player:
             if p.grad is not None and not p.grad.isfinite().all():
                 return name
         return "parameters (in sum)"
+
+
+def rates(model: Model, numbers: Training) -> dict[str, float]:
+    """The learning rate of each player of a model.
+
+    Raises:
+        UserError: the rates name other players than the model has.
+    """
+    names = list(model.players())
+    if not isinstance(numbers.lr, Mapping):
+        return dict.fromkeys(names, numbers.lr)
+    if set(numbers.lr) != set(names):
+        raise UserError(
+            f"lr names {', '.join(numbers.lr)}, but the players of {type(model).__name__} are {', '.join(names)}: "
+            "give one rate for all, or one for each."
+        )
+    return {name: numbers.lr[name] for name in names}
 
 
 def play(

@@ -15,7 +15,7 @@ from ..models.base import Model
 from ..recipe import Training
 from ..run import Run
 from .ema import EVERY, averaged
-from .players import Player
+from .players import Player, rates
 
 
 class State:
@@ -31,7 +31,9 @@ class State:
         self.model = model
         self.ema = averaged(model, numbers.ema)
         self.average_every = EVERY if numbers.ema > 0 else 1
-        self.players = {name: Player(name, module, numbers) for name, module in model.players().items()}
+        self.players = {
+            name: Player(name, model.players()[name], lr, numbers) for name, lr in rates(model, numbers).items()
+        }
         self.step = 0
         self.seconds = 0.0
         self.lowered = 1.0
