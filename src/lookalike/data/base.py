@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,6 +42,28 @@ class InMemory:
 
     def take(self, indices: Tensor) -> Tensor:
         return self.items.index_select(0, indices.to(self.items.device))
+
+
+class Joined:
+    """Several sources as one: item i is item `order[i]` of all of theirs one after another."""
+
+    def __init__(self, sources: Sequence[Source], order: Tensor) -> None:
+        self.sources = sources
+        self.order = order
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def take(self, indices: Tensor) -> Tensor:
+        places = self.order[indices.cpu()]
+        taken, whence, start = [], [], 0
+        for source in self.sources:
+            mine = ((places >= start) & (places < start + len(source))).nonzero().squeeze(1)
+            taken.append(source.take(places[mine] - start))
+            whence.append(mine)
+            start += len(source)
+        items = torch.cat(taken)
+        return items[torch.cat(whence).argsort().to(items.device)]
 
 
 class Split:
@@ -154,6 +177,9 @@ class Data:
         fingerprint: of the stored items and labels of all splits; two data with one fingerprint are alike.
         log_density: of the true distribution, where it is known: x (B, D) -> (B,), nats.
         modes: centres of the true distribution's clusters and their radius, where it has such.
+        order: where each item of train, then valid, then test came from; None where they came in that order.
+        names: of all items in the order they came, where they are files.
+        reopens: whether `open_data(data.name, **data.options)` opens it again: an array in memory does not.
     """
 
     name: str
@@ -166,6 +192,20 @@ class Data:
     fingerprint: str = ""
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: tuple[Tensor, float] | None = None
+    order: Tensor | None = None
+    names: tuple[str, ...] = ()
+    reopens: bool = True
+
+    @property
+    def items(self) -> Split:
+        """Every item of the three splits, in the order they came."""
+        splits = list(self.splits.values())
+        came = np.arange(sum(map(len, splits))) if self.order is None else self.order.numpy()
+        order = torch.from_numpy(np.unique(came, return_index=True)[1])  # once, where it is in several splits
+        labels = [split.y.cpu() for split in splits if split.y is not None]
+        source = Joined([split.source for split in splits], order)
+        y = torch.cat(labels)[order] if labels else None
+        return Split(source, y, levels=self.train.levels, binarize=self.train.binarize)
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -44,7 +44,7 @@ def split_indices(
             f"{fractions}; the default is 0.8,0.1,0.1."
         )
     if n < MINIMUM:
-        raise UserError(f"only {n} {what} where at least {MINIMUM} are needed; use larger data.")
+        raise UserError(f"there are only {n} {what}, where at least {MINIMUM} are needed.")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(hash_seed("split", seed)))
     valid, test = (max(1, round(fraction * n)) for fraction in fractions[1:])
     whole = abs(sum(fractions) - 1) < 1e-6
@@ -52,3 +52,21 @@ def split_indices(
     if train < 1:
         raise UserError(f"a split of {fractions} leaves none of the {n} {what} to train on; raise its first fraction.")
     return order[:train], order[train : train + valid], order[train + valid : train + valid + test]
+
+
+def hold_out(train: int, test: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of data that comes with `train` items and then `test` items; a tenth of the former is valid.
+
+    The shuffle has a seed of its own: a number measured on such data is of the same split for everyone.
+    """
+    order = torch.randperm(train, generator=torch.Generator().manual_seed(hash_seed("hold out")))
+    kept = train - train // 10
+    return order[:kept], order[kept:], torch.arange(train, train + test)
+
+
+def split_or_all(
+    n: int, split: tuple[float, ...] | None = None, seed: int = 0, what: str = "items"
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `split_indices`, but each is all of them where they are too few: for data that nothing is trained on."""
+    every = torch.arange(n)
+    return (every, every, every) if 0 < n < MINIMUM else split_indices(n, split, seed, what)
