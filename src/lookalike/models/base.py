@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,13 @@ class Model(nn.Module, ABC):
     Arguments:
         spec: of the data this model is for; it is saved with the model.
     """
+
+    bf16: bool = True
+    """Whether its networks train well in bfloat16 (its losses are float32 in any case)."""
+    channels_last: ClassVar[bool] = True
+    """Whether its convolutions are faster with the channels innermost."""
+    conditional: bool = False
+    """Whether labels y say what it draws."""
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()

@@ -1,0 +1,173 @@
+"""Generative adversarial network: a generator makes x of noise until a discriminator cannot tell it from data.
+
+    z ~ N(0, I),   x = G(z)                 D(x) a logit: data above, samples below
+
+The two play a game; what each is after is an entry of a table (`losses.OBJECTIVES`), and so is what keeps
+the discriminator's slopes in check (`losses.PENALTIES`). Published variants are recipes: values of these
+slots. The generator's last step is the data's: a tanh for intensities in [-1, 1], a one-hot draw for a
+category, and 0 in place of a number that it says is missing.
+
+Goodfellow et al. (2014), "Generative adversarial nets", arXiv:1406.2661, algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ....errors import UserError
+from ....nn.gumbel import draw_fields
+from ....nn.likelihoods import precise
+from ....spec import Spec
+from ...base import Implicit, Latent, Turn, seeded
+from ..losses import OBJECTIVES, PENALTIES, gradient_penalty
+
+
+class GAN(Implicit, Latent):
+    """The game of a generator and a discriminator.
+
+    Arguments:
+        spec: of the data.
+        generator: from z, shape (B, latent), to numbers of the door's shape, before any final tanh.
+        discriminator: from the door's h to a logit for each item, shape (B, 1).
+        latent: length of z.
+        objective: what both are after, a name in `losses.OBJECTIVES`.
+        penalty: on the discriminator's slopes, a name in `losses.PENALTIES`.
+        penalty_weight: of the penalty.
+        n_critic: turns of the discriminator before each of the generator.
+        conditional: whether both networks take labels y, shape (B,), as a second argument.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        *,
+        latent: int,
+        objective: str = "relativistic",
+        penalty: str = "r1+r2",
+        penalty_weight: float = 1.0,
+        n_critic: int = 1,
+        conditional: bool = False,
+    ) -> None:
+        super().__init__(spec)
+        self.generator = generator
+        self.discriminator = discriminator
+        self.latent = latent
+        self.objective = OBJECTIVES[objective]
+        self.penalty = PENALTIES[penalty]
+        self.penalty_weight = penalty_weight
+        self.n_critic = n_critic
+        self.conditional = conditional
+        # Three digits are too few for narrow modes of a row; images have no more than that.
+        self.bf16 = spec.kind == "images"
+        # Batch statistics of data and samples must not mix; without them one pass for both is faster.
+        self._one_pass = not has_batch_norm(discriminator)
+
+    def players(self) -> dict[str, nn.Module]:
+        return {"discriminator": self.discriminator, "generator": self.generator}
+
+    def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
+        real, y = self.door.enter(x), y if self.conditional else None
+        # The discriminator learns to tell data from samples ...
+        for _ in range(self.n_critic):
+            with torch.no_grad():
+                fake = self.generate(self.prior(len(x)), y)
+            real_logits, fake_logits = self._judge(real, fake, y)
+            loss = self.objective.discriminator(real_logits, fake_logits)
+            logs = {"real_logits": real_logits.mean(), "fake_logits": fake_logits.mean()}
+            if self.penalty.where:
+                logs["penalty"] = gradient_penalty(self.penalty, lambda h: self.logits(h, y), real, fake)
+                loss = loss + self.penalty_weight * logs["penalty"]
+            yield Turn("discriminator", loss, logs)
+
+        # ... then the generator learns to be taken for data by the discriminator just updated.
+        fake_logits = self.logits(self.generate(self.prior(len(x)), y), y)
+        with torch.no_grad():
+            real_logits = self.logits(real, y) if self.objective.relative else fake_logits
+        yield Turn("generator", self.objective.generator(fake_logits, real_logits))
+
+    def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
+        """The discriminator's logits, float32, shape (B,), of h as the door gives it.
+
+        Arguments:
+            y: labels, shape (B,), or of one part of h where h is several parts with the same labels.
+        """
+        logits = self.discriminator(h) if y is None else self.discriminator(h, y.repeat(len(h) // len(y)))
+        return precise(logits).squeeze(1)
+
+    def prior(self, n: int, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
+        """n draws z ~ N(0, temperature^2 I), shape (n, latent)."""
+        with seeded(seed, self.device):
+            weight = next(self.parameters())
+            return temperature * torch.randn(n, self.latent, device=weight.device, dtype=weight.dtype)
+
+    def generate(self, z: Tensor, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+        """Samples as a network sees them, in the units of the door, with gradients, shape (B, *door.shape).
+
+        Arguments:
+            temperature: of the draws of categories; 0 takes the likeliest.
+        """
+        raw = precise(self.generator(z) if y is None else self.generator(z, y))
+        if self.spec.kind == "images":
+            return raw.tanh()
+        return draw_fields(raw, self.door.fields, temperature)
+
+    @torch.no_grad()
+    def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """x of z, in the user's units, shape (B, *spec.shape); of categories the likeliest.
+
+        Images are in [0, 1], not rounded to their levels.
+
+        Arguments:
+            y: labels, shape (B,), which a conditional model needs.
+        """
+        return self.door.leave(self.generate(z, self._labels(y, len(z)), temperature=0.0))
+
+    @torch.no_grad()
+    def sample(self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
+        """n draws in the user's units, shape (n, *spec.shape); the same seed gives the same draws.
+
+        Images are rounded to the nearest of their levels: binary ones are 1 from one half up.
+
+        Arguments:
+            y: labels, shape (n,), for a conditional model; where not given, each class is as likely.
+            temperature: multiplies z, and flattens (above 1) or sharpens the draws of categories.
+        """
+        with seeded(seed, self.device):
+            if y is None and self.conditional:
+                y = torch.randint(len(self.spec.classes), (n,), device=self.device)
+            h = self.generate(self.prior(n, temperature=temperature), self._labels(y, n), temperature)
+        x = self.door.leave(h)
+        if self.spec.kind == "images":
+            x = (x * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
+        return x
+
+    def _judge(self, real: Tensor, fake: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits of data and of samples."""
+        if self._one_pass:
+            real_logits, fake_logits = self.logits(torch.cat([real, fake]), y).chunk(2)
+            return real_logits, fake_logits
+        return self.logits(real, y), self.logits(fake, y)
+
+    def _labels(self, y: Tensor | None, n: int) -> Tensor | None:
+        """y where it can be conditioned on, or a UserError."""
+        K = len(self.spec.classes)
+        if not self.conditional:
+            if y is not None:
+                raise UserError("this GAN was trained without labels. Leave y out, or train with --condition concat.")
+            return None
+        if y is None or y.shape != (n,) or bool(((y < 0) | (y >= K)).any()):
+            raise UserError(
+                f"this GAN is conditional: it takes one label y from 0 to {K - 1} for each of the {n} items."
+            )
+        return y.to(self.device)
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether an item's output depends, in training, on the rest of its batch."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())
