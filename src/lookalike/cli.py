@@ -196,7 +196,7 @@ def recipe_names() -> list[str]:
                 and isinstance(node, ast.Assign | ast.AnnAssign)
                 and isinstance(node.value, ast.Dict)
             ):
-                names += [str(key.value) for key in node.value.keys if isinstance(key, ast.Constant)]
+                names += [str(key.value) for key in value.keys if isinstance(key, ast.Constant)]
     return names
 
 
