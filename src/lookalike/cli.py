@@ -191,12 +191,9 @@ def recipe_names() -> list[str]:
     for file in sorted((HERE / "models").rglob("recipes.py")):
         for node in ast.parse(file.read_text()).body:
             targets = {ast.unparse(t) for t in getattr(node, "targets", [getattr(node, "target", node)])}
-            if (
-                "RECIPES" in targets
-                and isinstance(node, ast.Assign | ast.AnnAssign)
-                and isinstance(node.value, ast.Dict)
-            ):
-                names += [str(key.value) for key in value.keys if isinstance(key, ast.Constant)]
+            table = getattr(node, "value", None)
+            if "RECIPES" in targets and isinstance(table, ast.Dict):
+                names += [str(key.value) for key in table.keys if isinstance(key, ast.Constant)]
     return names
 
 
