@@ -50,12 +50,11 @@ def figure_of(
     return figure, used
 
 
-def legend(ax: Axes, title: str = "") -> None:
+def legend(ax: Axes) -> None:
     """What the colours of a panel mean, above it."""
     from matplotlib.collections import PathCollection
 
     made = ax.legend(
-        title=title or None,
         loc="lower left",
         bbox_to_anchor=(-0.02, 1),
         ncols=2,
@@ -65,7 +64,6 @@ def legend(ax: Axes, title: str = "") -> None:
         handletextpad=0.1,
         columnspacing=1.2,
     )
-    made.get_title().set(fontsize=8, color=INK)
     for handle in made.legend_handles:
         if isinstance(handle, PathCollection):
             handle.set(alpha=1, sizes=[24])

@@ -83,7 +83,7 @@ def _panels(spec: Spec, fake: str = "", real: str = "") -> tuple[Figure, list[Ax
 
 def _histogram(ax: Axes, column: Column, fake: Numbers, real: Numbers | None) -> None:
     there = [values[np.isfinite(values)] for values in (real, fake) if values is not None]
-    edges = _edges(there[0], column)
+    edges = _edges(there[0], column, min(map(len, there)))
     low, high = float(edges[0]), float(edges[-1])
     for values, filled in zip(there, (True, False) if real is not None else (False,), strict=True):
         if len(values):
@@ -131,11 +131,11 @@ def _category_bars(ax: Axes, column: Column, series: Sequence[tuple[Numbers, str
         ax.set_xlabel(f"and {left_out} more", fontsize=8, color=INK)
 
 
-def _edges(values: Numbers, column: Column) -> Numbers:
-    """About thirty bins over the data; of numbers with few decimals each holds equally many of them."""
+def _edges(values: Numbers, column: Column, fewest: int) -> Numbers:
+    """Bins over the data, thirty unless there are few values; of numbers with few decimals all hold equally many."""
     low, high = _limits(values)
     unit = 10.0**-column.decimals if column.decimals is not None else 0.0
-    width = (high - low) / 30
+    width = (high - low) / min(30, max(5, math.isqrt(2 * fewest)))
     if unit > width / 10:
         width = unit * max(1, round(width / unit))
         low = (math.floor(low / unit) + 0.5) * unit

@@ -49,15 +49,19 @@ def curves(records: Sequence[Record]) -> str:
 
 
 def _names(records: Sequence[Record]) -> list[str]:
-    """Figures worth a panel: those of the validation first, then as they appear in the log."""
-    found: dict[str, list[float]] = {}
+    """Figures worth a panel: those of the validation first, then as in the log; no constants and no twins."""
+    found: dict[str, list[tuple[str, float]]] = {}
     for record in sorted(records, key=lambda record: record["split"] != "valid"):
         for name, value in record.items():
             if name not in ("step", "seconds", "split") and isinstance(value, int | float):
-                found.setdefault(name, []).append(value)
-    varied = [name for name, values in found.items() if len(set(values)) > 1]
-    late = [name for name in varied if name in LAST or name.startswith("gradient_norm")]
-    return [*(name for name in varied if name not in late), *late][:MOST_PANELS]
+                found.setdefault(name, []).append((record["split"], value))
+    kept: dict[tuple[tuple[str, float], ...], str] = {}
+    for name, values in found.items():
+        trained = tuple(value for value in values if value[0] == "train") or tuple(values)
+        if len(set(values)) > 1:
+            kept.setdefault(trained, name)
+    late = [name for name in kept.values() if name in LAST or name.startswith("gradient_norm")]
+    return [*(name for name in kept.values() if name not in late), *late][:MOST_PANELS]
 
 
 def _panel(ax: Axes, name: str, records: Sequence[Record]) -> None:
@@ -73,10 +77,8 @@ def _panel(ax: Axes, name: str, records: Sequence[Record]) -> None:
         lasts.append(f"{value[-1]:.4g}")
         _curve(ax, step, value, colour, split)
     values = np.concatenate(drawn) if drawn else np.empty(0)
-    if len(values) and values.min() > 0 and np.quantile(values, 0.98) > 20 * np.quantile(values, 0.02):
-        ax.set_yscale("log")
-    elif len(values):
-        _leave_out_the_start(ax, values)
+    if name not in LAST and len(values):
+        _fit(ax, values)
     ax.set_title(name.replace("_", " "), fontsize=10, color=PAGE_INK, loc="left")
     ax.set_title("  /  ".join(lasts), fontsize=8, color=PAGE_INK, loc="right")
     ax.set_xlabel("step")
@@ -95,10 +97,12 @@ def _curve(ax: Axes, step: Numbers, value: Numbers, colour: str, split: str) -> 
     ax.plot(step, value, color=colour, linewidth=1.4, marker=marker, markersize=3, zorder=order, label=split)
 
 
-def _leave_out_the_start(ax: Axes, values: Numbers) -> None:
-    """A first loss far above all others would flatten the rest: frame what comes after it."""
+def _fit(ax: Axes, values: Numbers) -> None:
+    """A logarithmic axis for what falls or rises by powers of ten, else one that the first loss does not stretch."""
     low, high = float(values.min()), float(np.quantile(values, 0.98))
-    if float(values.max()) - low > 3 * (high - low) > 0:
+    if low > 0 and high > 50 * float(np.quantile(values, 0.02)):
+        ax.set_yscale("log")
+    elif float(values.max()) - low > 3 * (high - low) > 0:
         ax.set_ylim(low - 0.06 * (high - low), high + 0.12 * (high - low))
 
 

@@ -39,13 +39,14 @@ def points(
     """
     frame = _frame(x if real is None else real)
     figure, axes = figure_of(1, 1 if log_density is None else 2, 4.6, 4.4)
-    if real is not None:
-        _scatter(axes[0], real, DATA, f"data ({len(real):,})", alpha=0.6)
-    _scatter(axes[0], x, MODEL, f"samples ({len(x):,})", alpha=0.7)
     (x0, x1), (y0, y1) = frame
     at = to_numpy(x)
     outside = int((~((at[:, 0] >= x0) & (at[:, 0] <= x1) & (at[:, 1] >= y0) & (at[:, 1] <= y1))).sum())
-    legend(axes[0], f"{outside:,} samples are outside" if outside else "")
+    if real is not None:
+        _scatter(axes[0], real, DATA, f"data ({len(real):,})", alpha=0.6)
+    told = f"samples ({len(x):,}" + (f", {outside:,} outside)" if outside else ")")
+    _scatter(axes[0], x, MODEL, told, alpha=0.7)
+    legend(axes[0])
     if log_density is not None:
         _density(axes[1], frame, log_density)
     for ax in axes:
@@ -67,12 +68,15 @@ def moves(x: Tensor, x_hat: Tensor, *, names: Sequence[str] = ("", "")) -> Image
     return picture_of(figure)
 
 
-def paths(ways: Mapping[str, Tensor], real: Tensor | None = None, *, names: Sequence[str] = ("", "")) -> Image.Image:
+def paths(
+    ways: Mapping[str, Tensor], real: Tensor | None = None, *, every: int = 1, names: Sequence[str] = ("", "")
+) -> Image.Image:
     """Paths in the plane over data, a panel for each way of going.
 
     Arguments:
         ways: title -> paths, shape (P, T, 2).
         real: data, shape (M, 2).
+        every: of so many points on a path one is marked.
     """
     everything = torch.cat([way.flatten(0, 1).cpu() for way in ways.values()])
     frame = _frame(everything if real is None else torch.cat([everything, real.cpu().to(everything)]))
@@ -81,7 +85,7 @@ def paths(ways: Mapping[str, Tensor], real: Tensor | None = None, *, names: Sequ
         if real is not None:
             _scatter(ax, real, FAINT, "data")
         for path in to_numpy(way):
-            ax.plot(*path.T, color=MODEL, linewidth=1.2, marker="o", markersize=2.5, alpha=0.8)
+            ax.plot(*path.T, color=MODEL, linewidth=1.2, marker="o", markersize=3.5, markevery=every, alpha=0.8)
             ax.plot(*path[[0, -1]].T, "o", color=OTHER, markersize=5, zorder=3)
         ax.set_title(title, fontsize=10, color=INK, loc="left")
         _plane(ax, frame, names)
