@@ -6,7 +6,10 @@ A number without its protocol cannot be compared, so a `Metric` cannot be made w
 from __future__ import annotations
 
 import html
+import itertools
 import math
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -123,8 +126,22 @@ def html_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _align(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return ["  " + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    """Rows of cells in columns; on a terminal the widest are wrapped between words to fit, in a pipe none is."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, cells)) for cells in columns]
+    longest_word = [max((len(word) for cell in cells for word in cell.split()), default=0) for cells in columns]
+    room = shutil.get_terminal_size((10**6, 0)).columns - 2 * len(widths)
+    while sum(widths) > room and (wraps := [i for i, width in enumerate(widths) if width > longest_word[i]]):
+        widths[max(wraps, key=widths.__getitem__)] -= 1
+    lines = []
+    for row in rows:
+        wrapped = [
+            textwrap.wrap(cell, max(1, width), break_on_hyphens=False) for cell, width in zip(row, widths, strict=True)
+        ]
+        for cells in itertools.zip_longest(*wrapped, fillvalue=""):
+            line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+            lines.append(f"  {line}".rstrip())
+    return lines
 
 
 def _cell(value: Any) -> str:

@@ -44,6 +44,9 @@ LARGEST = 1e100
 MOSTLY = 0.9
 """Share of numbers from which the odd word among them is taken for a slip."""
 
+YEARS_1_TO_9999 = (-62_135_596_800_000_000, 253_402_300_799_000_000)
+"""Microseconds since 1970 that can be written as a date."""
+
 TAKES = "a table takes numbers, words and dates"
 SCALARS = (str, int, float, bool, np.generic, decimal.Decimal, datetime.date)
 
@@ -65,9 +68,13 @@ def read_column(name: str, series: Series, where: str) -> Reading:
     Raises:
         UserError: infinity, a word among numbers, or values that are neither numbers, words nor dates.
     """
+    import pandas as pd
+
     plain = _plain(name, series, where)
     gap = plain.isna().to_numpy()
     numbers = _numbers(plain)
+    if isinstance(series.dtype, pd.CategoricalDtype) and plain.nunique() <= MOST_CATEGORIES and not gap.all():
+        return _category(name, _category_words(plain))
     if np.array_equal(np.isnan(numbers), gap):
         different = np.unique(numbers[~gap])
         if len(different) == 2 and (different == different.round()).all():
@@ -75,8 +82,9 @@ def read_column(name: str, series: Series, where: str) -> Reading:
         return read_numbers(name, numbers, where)
     dates = _dates(plain)
     if np.array_equal(np.isnan(dates), gap):
-        column = Column(name, missing=bool(gap.any()), decimals=0, date_format=_date_format(dates[~gap]))
-        return Reading(column, dates, _join(f"{name!r} is dates, learnt as seconds since 1970", _lacks(name, gap)))
+        decimals, form = _date_format(dates[~gap])
+        column = Column(name, decimals=decimals, date_format=form)
+        return _reading(column, dates, f"{name!r} is dates, learnt as seconds since 1970")
     return _read_words(name, plain, np.isnan(numbers) & ~gap, where)
 
 
@@ -86,19 +94,24 @@ def read_numbers(name: str, values: Values, where: str) -> Reading:
     Raises:
         UserError: infinity.
     """
-    gap = np.isnan(values)
-    if gap.all():
-        return Reading(None, values, f"{name!r} is empty: dropped")
     bad = np.abs(values) > LARGEST
     if bad.any():
         row = int(bad.argmax())
         raise UserError(f"{where}: column {name!r}, row {row + 1} is {values[row]:g}: correct it, or leave it empty.")
-    different = np.unique(values[~gap])
-    column = Column(name, missing=bool(gap.any()), decimals=_decimals(different))
-    if len(different) > 1:
-        return Reading(column, values, _lacks(name, gap))
-    column = dataclasses.replace(column, mean=float(different[0]), std=0.0)
-    return Reading(column, values, _join(f"{name!r} is always {different[0]:g}: kept, not modelled", _lacks(name, gap)))
+    return _reading(Column(name, decimals=_decimals(values[~np.isnan(values)])), values)
+
+
+def _reading(column: Column, values: Values, note: str = "") -> Reading:
+    """A column of numbers or dates, its gaps, and whether it is empty or a constant."""
+    gap, name = np.isnan(values), column.name
+    if gap.all():
+        return Reading(None, values, f"{name!r} is empty: dropped")
+    column = dataclasses.replace(column, missing=bool(gap.any()))
+    first = values[~gap][:1]
+    if (values[~gap] == first).all():
+        column = dataclasses.replace(column, mean=float(first[0]), std=0.0)
+        note = f"{name!r} is always {to_words(column, first)[0]}: kept, not modelled"
+    return Reading(column, values, _join(note, _lacks(name, gap)))
 
 
 def read_labels(name: str, series: Series, where: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -139,7 +152,9 @@ def conform(column: Column, series: Series, where: str) -> Values:
     gap = plain.isna().to_numpy()
     if column.categories:
         index = {category: float(i) for i, category in enumerate(column.categories)}
-        values = np.array([index.get(word, np.nan) for word in _category_words(plain)])
+        words = _category_words(plain)
+        # A file may write 1.0 for what was 1.
+        values = np.array([index.get(w, index.get(_word(float(w)) if number(w) else w, np.nan)) for w in words])
         refuse(np.isnan(values), f"the model knows only {some(column.categories)}")
         return values
     values = _dates(plain) if column.date_format else _numbers(plain)
@@ -165,8 +180,9 @@ def to_words(column: Column, values: Values) -> Series:
     if column.decimals is not None:
         numbers = numbers.round(column.decimals)
     if column.date_format:
-        times = pd.to_datetime(numbers, unit="s", errors="coerce")
-        return times.dt.strftime(column.date_format)
+        # By whole microseconds: pandas cuts a float of seconds down where it should round.
+        ticks = (numbers * 1e6).round().clip(*YEARS_1_TO_9999)
+        return pd.to_datetime(ticks.astype("Int64"), unit="us").dt.strftime(column.date_format)
     whole = column.decimals == 0 and (numbers.abs().fillna(0) < 2**53).all()
     return numbers.astype("Int64") if whole else numbers
 
@@ -185,12 +201,9 @@ def _plain(name: str, series: Series, where: str) -> Series:
     if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
         return series.astype("float64")
     series = series.astype(object)
-    for row, value in enumerate(series, 1):
-        if value is not None and not isinstance(value, SCALARS) and value == value:
-            kind = type(value).__name__
-            raise UserError(
-                f"{where}: column {name!r}, row {row} holds a {kind}, but a table takes numbers, words and dates."
-            )
+    for row, value in series[series.notna()].items():
+        if not isinstance(value, SCALARS):
+            raise UserError(f"{where}: column {name!r}, row {row + 1} holds a {type(value).__name__}; {TAKES}.")
     words = series.where(series.notna(), "").astype("str").str.strip()
     return words.mask(words.isin(GAPS))
 
@@ -257,7 +270,7 @@ def _word(value: Any) -> str:
         return value
     if value != value:  # NaN or NaT
         return ""
-    return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _order(word: str) -> tuple[bool, float, str]:
@@ -265,13 +278,18 @@ def _order(word: str) -> tuple[bool, float, str]:
     return (bool(word) and not number(word), float(word) if word and number(word) else -np.inf, word)
 
 
-def _decimals(different: Values) -> int | None:
+def _decimals(values: Values) -> int | None:
     """The fewest decimals that write all values exactly; None where that takes more than nine."""
-    return next((d for d in range(10) if (different.round(d) == different).all()), None)
+    return next((d for d in range(10) if (values.round(d) == values).all()), None)
 
 
-def _date_format(seconds: Values) -> str:
-    return "%Y-%m-%d" if (seconds % 86_400 == 0).all() else "%Y-%m-%d %H:%M:%S"
+def _date_format(seconds: Values) -> tuple[int, str]:
+    """Decimals of the seconds, and how the dates are written: as days, to the second, or to the microsecond."""
+    if (seconds % 86_400 == 0).all():
+        return 0, "%Y-%m-%d"
+    if (seconds % 1 == 0).all():
+        return 0, "%Y-%m-%d %H:%M:%S"
+    return 6, "%Y-%m-%d %H:%M:%S.%f"
 
 
 def _lacks(name: str, gap: NDArray[np.bool_]) -> str:

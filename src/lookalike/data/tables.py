@@ -59,10 +59,10 @@ def open_table(
             in it varies.
     """
     frame = _frame(source)
+    if label is not None and label in (columns or ()):
+        raise UserError(f"{name}: {label!r} is the label, so it cannot be one of the columns to learn.")
     y, classes = (None, ()) if label is None else read_labels(label, frame[_known(frame, label, name)], name)
     chosen = [c for c in frame.columns if c != label] if columns is None else [_known(frame, c, name) for c in columns]
-    if label in chosen:
-        raise UserError(f"{name}: {label!r} is the label, so it cannot be one of the columns to learn.")
     readings = [read_column(column, frame[column], name) for column in chosen]
     if columns is None:
         readings = [_without_row_numbers(reading) for reading in readings]
@@ -237,6 +237,7 @@ def _assemble(
         test=test,
         notes=notes,
         fingerprint=fingerprint(train, valid, test),
+        order=torch.cat(indices),
     )
 
 
