@@ -236,5 +236,5 @@ def fingerprint(*splits: Split) -> str:
         for tensor in (split.source.items, split.y):
             if tensor is not None:
                 digest.update(f"{tensor.dtype} {tuple(tensor.shape)} {split.levels};".encode())
-                digest.update(tensor.cpu().contiguous().numpy())
+                digest.update(tensor.cpu().contiguous().numpy().data)
     return digest.hexdigest()
