@@ -52,7 +52,7 @@ class RealNVP(Explicit, Encoder):
         spec: Spec,
         *,
         couplings: Annotated[int, Range(1)] = 8,
-        width: Annotated[int, Range(1)] = 128,
+        width: Annotated[int, Range(1)] = 64,
         depth: Annotated[int, Range(0)] = 2,
         scales: Annotated[int, Range(1)] = 3,
         conditioner: Conditioner | None = None,
