@@ -182,10 +182,23 @@ def test_separator_header_and_encoding_are_found(tmp_path, separator, header, en
     assert len(everything(data)) == ROWS
 
 
-def test_years_as_names_are_a_header_where_a_word_stands_above_numbers(tmp_path):
-    body = "".join(f"{i * 7 % 50},{i / 4},{i * i}\n" for i in range(20))
-    data = open_table(written(tmp_path, "place,2019,2020\n" + body), name="t")
-    assert [column.name for column in data.spec.columns] == ["place", "2019", "2020"]
+@pytest.mark.parametrize(
+    ("top", "row", "names"),
+    [
+        ("place,2019,2020", "{i},{h},{j}", ["place", "2019", "2020"]),  # a word above numbers
+        ("1,day", "{i},2020-01-{d}", ["1", "day"]),  # a word above dates
+        (",0,1", "{i},{h},{j}", ["0", "1"]),  # as pandas writes a frame without names
+        ("0,1", "{i},{j}", ["x0", "x1"]),  # as whole numbers may begin
+        ("5,2020-01-31", "{i},2020-01-{d}", ["x0", "x1"]),
+        ("1,u", "{i},v", ["x0", "x1"]),
+    ],
+)
+def test_what_is_a_header_and_what_a_row(tmp_path, top, row, names):
+    rows = [row.format(i=i, h=i / 2 + 0.25, j=i * i % 17, d=10 + i) for i in range(20)]
+    columns = tuple(names)  # even of one value: asked for by name
+    data = open_table(written(tmp_path, "\n".join([top, *rows])), name="t", columns=columns)
+    assert [column.name for column in data.spec.columns] == names
+    assert len(everything(data)) == 20 + (names[0] == "x0")
 
 
 def test_decimal_commas_are_read_where_semicolons_separate(tmp_path):

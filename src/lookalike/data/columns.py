@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..spec import Column
-from .delimited import GAPS, number
+from .delimited import DATE, GAPS, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -232,7 +232,7 @@ def _dates(plain: Series) -> Values:
     if types.is_float_dtype(plain):
         return np.full(len(plain), np.nan)
     if not types.is_datetime64_any_dtype(plain):
-        plain = plain.where(plain.str.match(r"\d{4}-\d\d").fillna(False).astype(bool))
+        plain = plain.where(plain.str.match(DATE.pattern).fillna(False).astype(bool))
     times = pd.to_datetime(plain, format="ISO8601", errors="coerce", utc=True).dt.tz_localize(None)
     return (times.to_numpy(dtype="datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "s")
 

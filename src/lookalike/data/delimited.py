@@ -2,7 +2,7 @@
 
 What a file leaves unsaid is found: the delimiter (tab, semicolon or comma: the first that cuts all
 lines alike), and whether its first line is a header (a word above a column of numbers says so; a
-number without such a word says it is not). The words are kept as the file has them; what they mean is
+number where there is no such word says it is not). The words are kept as the file has them; what they mean is
 the business of `lookalike.data.columns`.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ HEAD = 100
 
 GAPS = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?"})
 """Words that stand for a missing value."""
+
+DATE = re.compile(r"\d{4}-\d\d")
+"""How a date begins, as ISO 8601 writes it."""
 
 
 def read_delimited(path: Path) -> pd.DataFrame:
@@ -148,12 +152,23 @@ def _refuse_other_delimiters(path: Path, rows: list[list[str]]) -> None:
 
 
 def _has_header(rows: list[list[str]]) -> bool:
-    """Whether the first line names the columns: a word above numbers, or nothing but words."""
+    """Whether the first line names the columns: a word above numbers or dates, nothing but words, or a plain count."""
     head = [[cell.strip() for cell in column] for column in zip(*rows[:HEAD], strict=True)]
-    word = [column[0] not in GAPS and not number(column[0]) for column in head]
     below = [[cell for cell in column[1:] if cell not in GAPS] for column in head]
-    above_numbers = any(w and cells and all(map(number, cells)) for w, cells in zip(word, below, strict=True))
-    return above_numbers or all(w or not column[0] for w, column in zip(word, head, strict=True))
+    word = [column[0] not in GAPS and not _typed(column[0]) for column in head]
+    if any(w and cells and all(map(_typed, cells)) for w, cells in zip(word, below, strict=True)):
+        return True
+    if all(w or not column[0] for w, column in zip(word, head, strict=True)):
+        return True
+    # 0,1,2,... above numbers that are not all whole is how a frame without names is written.
+    counted = [(column[0], cells) for column, cells in zip(head, below, strict=True) if number(column[0])]
+    counts = len(counted) > 1 and [name for name, _ in counted] == [str(i) for i in range(len(counted))]
+    return counts and any(number(cell) and not float(cell).is_integer() for _, cells in counted for cell in cells)
+
+
+def _typed(cell: str) -> bool:
+    """Whether a cell is a value rather than a name: a number or a date."""
+    return number(cell) or DATE.match(cell) is not None
 
 
 def _refuse_twins(path: Path, names: list[str], line: int) -> None:
