@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ..errors import UserError
 from ..spec import Spec
-from .doors import Door, Field, missing
+from .doors import Door, Field
 
 
 class Likelihood(nn.Module, ABC):
@@ -126,7 +126,12 @@ class Discretised(Likelihood):
         return log_interval((h - mean) * shrink, half_bin * shrink, first, last).flatten(1).sum(1)
 
     def mean(self, params: Tensor) -> Tensor:
-        return self.door.leave(self._split(params)[0])
+        """E[x | params] to within half a bin: of the density with what lies beyond the range moved to its ends."""
+        mean, log_scale = self._split(params)
+        scale = log_scale.exp()
+        # E[y clipped to [-1, 1]] = 1 - integral of F over [-1, 1], by parts.
+        integral = F.softplus if self.logistic else _integral_of_ndtr
+        return self.door.leave(1 - scale * (integral((1 - mean) / scale) - integral((-1 - mean) / scale)))
 
     def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
         mean, log_scale = self._split(params)
@@ -144,6 +149,11 @@ class Discretised(Likelihood):
             return params, self.log_scale.clamp(-7, 7)
         mean, log_scale = params.chunk(2, dim=1)
         return mean, log_scale.clamp(-7, 7)  # from far below a bin of 8 bits to far above the range
+
+
+def _integral_of_ndtr(t: Tensor) -> Tensor:
+    """The integral of the normal distribution function from -infinity to t."""
+    return t * torch.special.ndtr(t) + (-0.5 * t.square()).exp() / math.sqrt(2 * math.pi)
 
 
 def log_interval_logistic(centre: Tensor, half: Tensor, first: Tensor, last: Tensor) -> Tensor:
@@ -194,16 +204,27 @@ class Columns(Likelihood):
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         h = self.door.enter(x)
-        total = h.new_zeros(len(h))
+        log_prob = h.new_zeros(len(h))
+        numbers: list[tuple[Field, Tensor]] = []
         for field, part in self.parts(params):
             if field.real:
-                log_prob = self._log_mixture(h[:, field.start], part) + self.door.log_scale(field)
-                if field.gate >= 0:
-                    log_prob = log_prob.masked_fill(missing(h, field), 0.0)
+                numbers.append((field, part))
             else:
-                log_prob = (h[:, field.entries] * part.log_softmax(1)).sum(1)
-            total = total + log_prob
-        return total
+                log_prob = log_prob + (h[:, field.entries] * part.log_softmax(1)).sum(1)
+        return log_prob + self._log_numbers(h, numbers) if numbers else log_prob
+
+    def _log_numbers(self, h: Tensor, numbers: list[tuple[Field, Tensor]]) -> Tensor:
+        """log p of the numbers that are there, all at once since a table may have hundreds, shape (B,)."""
+        fields = [field for field, _ in numbers]
+        parts = torch.stack([part for _, part in numbers], 1)  # (B, numbers, 3 K)
+        log_prob = self._log_mixture(h[:, [field.start for field in fields]], parts)
+        log_prob = log_prob + h.new_tensor([self.door.log_scale(field) for field in fields])
+        if any(field.gate >= 0 for field in fields):
+            # A number without a gate is compared with itself, and so is never missing.
+            there = [field.gate if field.gate >= 0 else field.start for field in fields]
+            gone = [field.gate + 1 if field.gate >= 0 else field.start for field in fields]
+            log_prob = log_prob.masked_fill(h[:, gone] > h[:, there], 0.0)
+        return log_prob.sum(1)
 
     def mean(self, params: Tensor) -> Tensor:
         h = params.new_zeros(len(params), *self.door.shape)
@@ -244,11 +265,12 @@ class Columns(Likelihood):
         """Each field of the door with its own params, shape (B, its width of `widths`)."""
         return zip(self.door.fields, precise(params).split(self.widths, dim=1), strict=True)
 
-    def _log_mixture(self, h: Tensor, part: Tensor) -> Tensor:
-        logits, means, log_scales = part.chunk(3, dim=1)
+    def _log_mixture(self, h: Tensor, parts: Tensor) -> Tensor:
+        """log density of h under its mixture, in the door's units: (..., ) of params (..., 3 K)."""
+        logits, means, log_scales = parts.chunk(3, dim=-1)
         log_scales = log_scales.clamp(min=self.floor)
-        log_normal = -0.5 * ((h[:, None] - means) / log_scales.exp()).square() - log_scales
-        return (logits.log_softmax(1) + log_normal).logsumexp(1) - 0.5 * math.log(2 * math.pi)
+        log_normal = -0.5 * ((h[..., None] - means) / log_scales.exp()).square() - log_scales
+        return (logits.log_softmax(-1) + log_normal).logsumexp(-1) - 0.5 * math.log(2 * math.pi)
 
 
 def precise(params: Tensor) -> Tensor:

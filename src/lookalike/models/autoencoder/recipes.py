@@ -19,7 +19,7 @@ RECIPES = {
         deep_ae,
         "deep autoencoder of perceptrons",
         "Hinton & Salakhutdinov (2006), Science 313, 504-507",
-        training={"steps": 10_000, "batch_size": 128},
+        training={"steps": 8000},
         by_kind=SMALL,
     ),
     "conv-ae": Recipe(
@@ -27,6 +27,6 @@ RECIPES = {
         "convolutional autoencoder for images",
         "Masci et al. (2011), Stacked convolutional auto-encoders, ICANN, 52-59",
         kinds=("images",),
-        training={"steps": 10_000, "batch_size": 128},
+        training={"steps": 5000},
     ),
 }

@@ -1,0 +1,209 @@
+"""The VAE's bounds against answers known exactly, its draws, and what it is told of networks."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import MultivariateNormal, Normal
+
+from lookalike.errors import UserError
+from lookalike.models.approximate.vae import vae as vae_module
+from lookalike.models.approximate.vae.builders import mlp_vae, vae
+from lookalike.models.approximate.vae.vae import VAE, kl_standard_normal
+from lookalike.spec import Column, Spec
+
+BINARY = Spec("images", (1, 8, 8), levels=2)
+GREY = Spec("images", (1, 9, 8), levels=16)
+ROWS = Spec(
+    "table", (3,), columns=(Column("a", mean=3, std=2, missing=True), Column("b", ("x", "y", "z")), Column("c"))
+)
+ROWS_X = torch.tensor([[1.0, 2, 0.5], [math.nan, 0, -1], [4, 1, 2]], dtype=torch.float64)
+
+D, LATENT, SIGMA = 5, 2, 0.4
+
+
+class LinearDecoder(nn.Module):
+    """z -> params of one Gaussian a column: logits 0, mean W z + b, log scale fixed."""
+
+    def __init__(self, W: Tensor, b: Tensor) -> None:
+        super().__init__()
+        self.W, self.b = nn.Parameter(W), nn.Parameter(b)
+
+    def forward(self, z: Tensor) -> Tensor:
+        mean = z @ self.W.T + self.b
+        return torch.stack([torch.zeros_like(mean), mean, torch.full_like(mean, math.log(SIGMA))], 2).flatten(1)
+
+
+class LinearEncoder(nn.Module):
+    """h -> mean M (h - b), log_var constant."""
+
+    def __init__(self, M: Tensor, b: Tensor, log_var: Tensor) -> None:
+        super().__init__()
+        self.M, self.b, self.log_var = nn.Parameter(M), nn.Parameter(b), nn.Parameter(log_var)
+
+    def forward(self, h: Tensor) -> Tensor:
+        mean = (h - self.b) @ self.M.T
+        return torch.cat([mean, self.log_var.expand_as(mean)], 1)
+
+
+def linear_gaussian(off: float = 0.0) -> tuple[VAE, MultivariateNormal, Tensor]:
+    """Probabilistic PCA as a VAE, its exact p(x) in the user's units, and data; `off` spoils the posterior.
+
+    Its axes are orthogonal, so the exact posterior N(M (h - b), sigma^2 (W'W + sigma^2 I)^-1) is diagonal.
+    """
+    mean, std = torch.linspace(-2, 2, D).double(), torch.linspace(0.5, 3, D).double()
+    spec = Spec("points", (D,), columns=tuple(Column(str(i), mean=float(mean[i]), std=float(std[i])) for i in range(D)))
+    W = torch.linalg.qr(torch.randn(D, LATENT, dtype=torch.float64)).Q * torch.tensor([2.0, 0.7])
+    b = 0.1 * torch.randn(D, dtype=torch.float64)
+    precision = W.T @ W + SIGMA**2 * torch.eye(LATENT, dtype=torch.float64)
+    variance = SIGMA**2 / precision.diagonal()
+    encoder = LinearEncoder(torch.linalg.inv(precision) @ W.T + 0.2 * off, b, variance.log() + off)
+    model = vae(spec, latent=LATENT, encoder=encoder, decoder=LinearDecoder(W, b)).double()
+    cov_h = W @ W.T + SIGMA**2 * torch.eye(D, dtype=torch.float64)
+    exact = MultivariateNormal(mean + std * b, std[:, None] * cov_h * std)
+    return model, exact, exact.sample((200,))
+
+
+def test_kl_closed_form_matches_monte_carlo():
+    mean, log_var = torch.randn(5), torch.randn(5)
+    q = Normal(mean, (0.5 * log_var).exp())
+    z = q.sample((100_000,))
+    draws = (q.log_prob(z) - Normal(0, 1).log_prob(z)).sum(-1)
+    standard_error = draws.std() / len(draws) ** 0.5
+    assert (draws.mean() - kl_standard_normal(mean, log_var).sum()).abs() < 4 * standard_error
+
+
+@torch.no_grad()
+def test_bounds_meet_the_exact_log_prob_at_the_exact_posterior():
+    """At the pPCA solution every importance weight is p(x), so one sample is already exact."""
+    model, exact, x = linear_gaussian()
+    weights = model.log_weights(x, samples=7)
+    torch.testing.assert_close(weights, exact.log_prob(x).expand(7, -1))
+    torch.testing.assert_close(model.log_prob(x, samples=7), exact.log_prob(x))
+    elbo = torch.stack([model.log_prob(x) for _ in range(1000)])
+    assert ((elbo.mean(0) - exact.log_prob(x)).abs() < 5 * elbo.std(0) / 1000**0.5).all()
+
+
+@torch.no_grad()
+def test_bounds_rise_with_samples_to_the_exact_log_prob():
+    model, exact, x = linear_gaussian(off=0.3)
+    truth = exact.log_prob(x).mean()
+    bounds = [torch.stack([model.log_prob(x, samples=k).mean() for _ in range(20)]).mean() for k in (1, 2, 8, 64)]
+    assert all(a < b for a, b in zip(bounds, [*bounds[1:], truth], strict=True))
+    assert truth - model.log_prob(x, samples=5000).mean() < 0.02 < truth - bounds[0]
+
+
+@torch.no_grad()
+def test_one_importance_weight_is_the_elbo_on_average():
+    model, _, x = linear_gaussian(off=0.2)
+    weights = model.log_weights(x[:5], samples=20_000)
+    elbo = torch.stack([model.log_prob(x[:5]) for _ in range(2000)])
+    standard_error = (weights.var(0) / 20_000 + elbo.var(0) / 2000).sqrt()
+    assert ((weights.mean(0) - elbo.mean(0)).abs() < 5 * standard_error).all()
+
+
+@torch.no_grad()
+def test_chunks_do_not_change_the_weights(monkeypatch):
+    model, x = vae(GREY, latent=3, width=4), torch.randint(16, (5, 1, 9, 8)) / 15
+    torch.manual_seed(1)
+    whole = model.log_weights(x, samples=11)
+    monkeypatch.setattr(vae_module, "NUMBERS_AT_ONCE", 3 * x.numel())
+    torch.manual_seed(1)
+    torch.testing.assert_close(model.log_weights(x, samples=11), whole)
+
+
+def test_training_reaches_the_exact_log_prob():
+    """The encoder of a linear VAE, spoilt and trained by the ELBO, finds probabilistic PCA's posterior again."""
+    model, exact, _ = linear_gaussian(off=1.0)
+    x = exact.sample((2000,))
+    with torch.no_grad():
+        assert (exact.log_prob(x) - model.log_prob(x)).mean() > 1
+    optimiser = torch.optim.LBFGS(model.encoder.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        torch.manual_seed(0)  # the same noise each time, as a line search needs
+        optimiser.zero_grad()
+        turn = next(model.turns(x))
+        turn.loss.backward()
+        return turn.loss
+
+    optimiser.step(loss)
+    with torch.no_grad():
+        gap = torch.stack([exact.log_prob(x) - model.log_prob(x) for _ in range(50)]).mean()
+    assert -0.02 < gap < 0.05
+
+
+def test_rate_and_distortion_are_the_halves_of_the_bound():
+    model, x = mlp_vae(BINARY), torch.randint(2, (4, 1, 8, 8)).float()
+    torch.manual_seed(1)
+    rate, distortion = model.rate_distortion(x)
+    torch.manual_seed(1)
+    torch.testing.assert_close(model.log_prob(x), -(rate + distortion))
+    assert (rate >= 0).all()
+    assert (distortion > 0).all()
+
+
+@pytest.mark.parametrize("options", [{"beta": 4.0}, {"free_bits": 2.0}])
+def test_what_training_charges_does_not_change_what_is_reported(options):
+    plain, charged = mlp_vae(BINARY, latent=3), mlp_vae(BINARY, latent=3, **options)
+    charged.load_state_dict(plain.state_dict())
+    x, found = torch.randint(2, (4, 1, 8, 8)).float(), []
+    for model in (plain, charged):
+        torch.manual_seed(1)
+        turn = next(model.turns(x))
+        torch.manual_seed(1)
+        found.append((turn.loss, turn.logs["bits_per_dim"], model.log_prob(x)))
+    (loss, bits, log_prob), (charged_loss, charged_bits, charged_log_prob) = found
+    assert (loss - charged_loss).abs() > 1e-3
+    torch.testing.assert_close((charged_bits, charged_log_prob), (bits, log_prob))
+    torch.testing.assert_close(loss, bits)
+
+
+@pytest.mark.parametrize("spec", [BINARY, GREY], ids=["binary", "grey"])
+@torch.no_grad()
+def test_draws_follow_the_likelihood_weighed(spec):
+    """E over draws of p(x) of any pixel is E over z of the mean that decode gives."""
+    model = vae(spec, latent=2, width=4)
+    x, mean = model.sample(4000, seed=0), model.decode(model.prior(4000, seed=1))
+    assert ((x * (spec.levels - 1)).round() / (spec.levels - 1) - x).abs().max() < 1e-6
+    standard_error = (x.var(0) / 4000 + mean.var(0) / 4000).sqrt()
+    # A mean of discretised intensities is known to half a bin.
+    slack = 0.5 / (spec.levels - 1) if spec.levels > 2 else 0
+    assert ((x.mean(0) - mean.mean(0)).abs() < 5 * standard_error + slack).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "x"),
+    [(BINARY, torch.ones(3, 1, 8, 8)), (GREY, torch.full((3, 1, 9, 8), 0.2)), (ROWS, ROWS_X)],
+    ids=["binary", "grey", "table"],
+)
+@pytest.mark.parametrize("build", [vae, mlp_vae])
+@torch.no_grad()
+def test_every_kind_of_data_in_either_precision(build, spec, x):
+    model = build(spec, latent=4)
+    z = model.encode(x)
+    assert z.shape == (3, 4)
+    assert model.reconstruct(x).shape == x.shape
+    torch.testing.assert_close(model.encode(x[:1]), z[:1])  # no item depends on its companions
+    torch.testing.assert_close(model.decode(z[:1]), model.decode(z)[:1], equal_nan=True)
+    torch.testing.assert_close(model.sample(5, seed=3), model.sample(5, seed=3), rtol=0, atol=0, equal_nan=True)
+    assert not model.sample(5, seed=3).equal(model.sample(5, seed=4))
+    torch.testing.assert_close(
+        model.sample(2, seed=1, temperature=0), model.sample(2, seed=2, temperature=0), equal_nan=True
+    )
+    assert model.log_prob(x, samples=3).dtype == torch.float32
+    assert model.double().log_prob(x, samples=3).dtype == torch.float64
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.float().log_prob(x, samples=3).dtype == torch.float32
+
+
+def test_a_network_that_does_not_fit_is_refused():
+    with pytest.raises(UserError, match=r"encoder gives shape \(B, 5\), but the model needs \(B, 8\)"):
+        vae(BINARY, latent=4, encoder=nn.Sequential(nn.Flatten(), nn.Linear(64, 5)))
+    with pytest.raises(UserError, match=r"decoder cannot take numbers of shape \(B, 4\)"):
+        vae(BINARY, latent=4, decoder=nn.Linear(7, 64))
+    with pytest.raises(UserError, match="binary images"):
+        vae(GREY, likelihood="bernoulli")
