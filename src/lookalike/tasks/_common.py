@@ -16,7 +16,7 @@ from ..models.base import Explicit, Implicit, Latent, Model
 from ..run import Run
 from ..training.device import find_device
 
-CHUNK = 250  # samples drawn at a time: it bounds memory, and draws do not depend on how many are asked for
+CHUNK = 250  # samples drawn at a time, to bound memory; whole chunks do not depend on how many are asked for
 
 
 def say(words: str) -> None:
@@ -76,7 +76,7 @@ def latent_model(model: Model, what: str) -> Latent:
 def draws(
     model: Model, n: int, *, seed: int = 0, y: Tensor | None = None, temperature: float = 1.0
 ) -> Iterator[Tensor]:
-    """n samples in chunks, on the CPU, in the user's units; the same for the same seed whatever n is.
+    """n samples in chunks, on the CPU, in the user's units; the same for the same seed and n.
 
     Raises:
         UserError: the model cannot be sampled.

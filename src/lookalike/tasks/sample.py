@@ -53,7 +53,7 @@ def sample(
 ) -> Report:
     """Draw new items from a trained model.
 
-    The same seed gives the same items, whatever n is. An .npz holds x (images in [0, 1], shape (n, C, H, W);
+    The same seed and n give the same items. An .npz holds x (images in [0, 1], shape (n, C, H, W);
     points and rows in your own units, a category as its index) and y where the model takes labels; a .csv holds
     rows as you wrote them.
 

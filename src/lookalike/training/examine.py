@@ -14,7 +14,7 @@ from ..models.base import Encoder, Explicit, Implicit, Model
 from ..pictures import compare, show
 
 ITEMS = 1000  # of the validation split, so that examining stays cheap
-DRAWN = 64
+DRAWN = {"images": 64, "points": 1000, "table": 1000}
 SHARE = 0.05  # of the time since the last picture that a picture may take: PixelCNN draws slowly
 
 
@@ -39,9 +39,10 @@ class Examiner:
         return figures
 
     def _draw(self, model: Model, step: int) -> None:
-        x, _ = self.data.valid.first(DRAWN, self.seed)
+        drawn = DRAWN[model.spec.kind]
+        x, _ = self.data.valid.first(drawn, self.seed)
         if isinstance(model, Explicit | Implicit):
-            picture = show(model.spec, model.sample(DRAWN, seed=self.seed).cpu(), real=x)
+            picture = show(model.spec, model.sample(drawn, seed=self.seed).cpu(), real=x)
         elif isinstance(model, Encoder):
             picture = compare(model.spec, x, model.reconstruct(x.to(model.device)).cpu())
         else:
