@@ -23,6 +23,9 @@ from .report import Metric, Report, html_table
 from .run import Run, write_atomically
 from .training.progress import duration
 
+PICTURES = "pictures"
+"""Folder of a run with samples.png and reconstructions.png, as they are on the page."""
+
 OVER_TIME = 8
 """Pictures of the training that are shown."""
 
@@ -299,7 +302,7 @@ def _last_valid(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _picture_in(run: Run, name: str) -> Image.Image | None:
-    path = run.path / name
+    path = run.path / PICTURES / name
     if not path.is_file():
         return None
     with Image.open(path) as picture:

@@ -146,7 +146,8 @@ class Evidence:
 
 
 _DENSITIES = ("log_prob", "exact_log_prob", "importance_log_prob")
-_SAMPLES = ("samples", "fake", "train")
+SAMPLED = ("samples", "fake", "train")
+"""Words of the evidence that need samples, or are compared with them."""
 
 
 def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
@@ -162,12 +163,12 @@ def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
     if model.conditional:
         why["exact_log_prob"] = f"{name} has log p(x | label), not log p(x)"
     if not isinstance(model, Explicit | Implicit):
-        why.update(dict.fromkeys(_SAMPLES, f"{name} has no prior on its code, so nothing can be drawn from it"))
+        why.update(dict.fromkeys(SAMPLED, f"{name} has no prior on its code, so nothing can be drawn from it"))
     if not isinstance(model, Explicit):
         why.update(dict.fromkeys(_DENSITIES, f"{name} has no density log p(x)"))
     if model.conditional and data.splits[split].y is None:
         without = f"{name} is conditional and {data.name} has no labels"
-        why.update(dict.fromkeys((*_SAMPLES, *_DENSITIES, "x_hat"), without))
+        why.update(dict.fromkeys((*SAMPLED, *_DENSITIES, "x_hat"), without))
     if data.log_density is None:
         why["log_density"] = f"the true density of {data.name} is not known"
     if data.modes is None:

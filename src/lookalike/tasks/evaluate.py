@@ -22,6 +22,7 @@ from ..metrics.reconstruction import ssim_window
 from ..metrics.table import METRICS, MetricEntry
 from ..models.base import Bounded, Explicit, Model
 from ..options import Range
+from ..page import write_page
 from ..report import Metric, MetricKind, Report
 from ._common import open_run, open_run_data
 from ._evidence import Evidence, How, SplitName, Teller, absent, quiet
@@ -76,12 +77,15 @@ def evaluate(
         seed=seed,
         progress=counter,
     )
-    return Report(
+    report = Report(
         title=f"{run} on {found.name}, {split} split",
         facts={"run": str(run), "data": found.name, "split": split},
         metrics=numbers,
         skipped=skipped,
     )
+    if data is None and metrics is None:  # the whole of it: what the page of the run is to say
+        write_page(opened, report=report)
+    return report
 
 
 def measure(

@@ -45,7 +45,7 @@ def sample(
     *,
     n: Annotated[int, Range(1)] = 64,
     out: Path | None = None,
-    temperature: Annotated[float, Range(0, above=True)] = 1.0,
+    temperature: Annotated[float, Range(0)] = 1.0,
     label: str | None = None,
     overwrite: bool = False,
     seed: int = 0,

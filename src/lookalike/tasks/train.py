@@ -28,6 +28,7 @@ from ..training.players import rates
 from ..training.processes import barrier, joined, own_device
 from ..training.progress import Line, duration
 from ._common import say
+from ._finish import finish
 
 
 def train(
@@ -68,7 +69,7 @@ def train(
         data = chosen.data
         if chosen.binarize:
             how = {"binarize": chosen.binarize, **how}
-    opened = open_data(data, seed=seed, **how)
+    opened = open_data(data, **how)  # not with the seed: runs that differ in it are to share their splits
     resolved = chosen.resolved(opened.spec.kind, options)
     model = seeded_model(resolved, opened, seed, networks)
     rates(model, resolved.numbers)  # refused now, before anything is written
@@ -105,6 +106,8 @@ def train(
             raise
         if team.leads:
             say(f"trained {state.step} steps in {duration(state.seconds)}")
+            finish(run, state.average.eval(), opened, seed)
+            say(f"its page: {run.path / 'report.html'}; measure it on the test split: lookalike evaluate {run.path}")
     return run
 
 
