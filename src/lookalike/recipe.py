@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -112,7 +113,16 @@ class Recipe:
         return Training(**self.training)
 
     def model(self, spec: Spec, **networks: Any) -> Any:
-        """The model of a resolved recipe for data like `spec`; `networks` are the user's own modules, if any."""
+        """The model of a resolved recipe for data like `spec`; `networks` are the user's own modules, if any.
+
+        Raises:
+            UserError: the builder takes no network of that name.
+        """
+        taken = set(inspect.signature(self.build).parameters) - {"spec"} - set(self.options)
+        for name in networks:
+            if name not in taken:
+                takes = f"it takes {', '.join(sorted(taken))}" if taken else "it takes none"
+                raise UserError(f"{self.name} takes no network {name!r} of your own: {takes}.")
         return self.build(spec, **self.options, **networks)
 
     def to_json(self) -> dict[str, Any]:

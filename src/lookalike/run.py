@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pickle
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
-from .errors import UserError
+from .errors import UserError, missing_extra
 from .recipe import Recipe
 from .spec import Spec
 
@@ -52,6 +53,7 @@ class Run:
         self.header = header
         self.recipe = Recipe.from_json(header["recipe"])
         self.spec = Spec.from_json(header["spec"])
+        self.board: Any = None
 
     @classmethod
     def create(cls, path: str | Path, header: Mapping[str, Any], *, overwrite: bool = False) -> Run:
@@ -96,8 +98,25 @@ class Run:
                 f"{path / 'run.json'} is damaged ({error!r}). Restore it from a copy, or train anew."
             ) from None
 
+    def mirror(self) -> None:
+        """Write what is logged from now on for TensorBoard too, in the folder `tensorboard`.
+
+        Raises:
+            UserError: TensorBoard is not installed.
+        """
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise missing_extra("tensorboard", "tensorboard", "--tensorboard") from None
+        self.board = SummaryWriter(str(self.path / "tensorboard"))
+
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to the log."""
+        if self.board is not None:
+            for name, value in record.items():
+                if isinstance(value, int | float) and name != "step":
+                    self.board.add_scalar(f"{record['split']}/{name}", value, record["step"])
+            self.board.flush()
         with (self.path / "log.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
 
@@ -178,9 +197,16 @@ class Run:
 
     def read(self, folder: Path, model: nn.Module, ema: nn.Module) -> dict[str, Any]:
         """Fill both models from a checkpoint that `newest` gave, and return its state."""
+        try:
+            state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+        except (pickle.UnpicklingError, RuntimeError, EOFError):
+            raise UserError(
+                f"{folder / 'state.pt'} is no state that Lookalike wrote, so it is not opened. "
+                "Restore the checkpoint from a copy, or train anew."
+            ) from None
         load_model(model, str(folder / "weights.safetensors"))
         load_model(ema, str(folder / "ema.safetensors"))
-        return torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+        return state
 
     def load_model(self, **networks: nn.Module) -> tuple[Any, list[str]]:
         """The trained model in eval mode, with the averaged weights, and a sentence on each damaged checkpoint.

@@ -57,6 +57,9 @@ class Uniform(Bounded, Encoder):
             levels = self.spec.levels
             return torch.randint(levels, (n, *self.spec.shape)).float() / (levels - 1)
 
+    def sample_means(self, n, y=None, *, seed=None, temperature=1.0):
+        return torch.full((n, *self.spec.shape), 0.5)
+
     def encode(self, x, y=None):
         return x.flatten(1).mean(1, keepdim=True)
 
@@ -288,6 +291,7 @@ def test_the_answer_has_the_agreed_shape(points, monkeypatch):
     model = Gaussian(points.spec)
     monkeypatch.setattr(task, "open_run", lambda run, device: (None, model, torch.device("cpu")))
     monkeypatch.setattr(task, "open_run_data", lambda run, data, **how: points)
+    monkeypatch.setattr(task, "write_page", lambda run, report: None)
     told: list[str] = []
     monkeypatch.setattr(task, "counter", lambda what: lambda done, total: told.append(f"{what} {done}/{total}"))
     report = task.evaluate("runs/cloud", samples=100)

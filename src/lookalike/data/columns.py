@@ -201,7 +201,8 @@ def _plain(name: str, series: Series, where: str) -> Series:
     if types.is_numeric_dtype(series) and not types.is_bool_dtype(series):
         return series.astype("float64")
     series = series.astype(object)
-    for row, value in series[series.notna()].items():
+    there = series[series.notna()]
+    for row, value in zip(there.index.to_list(), there.to_list(), strict=True):
         if not isinstance(value, SCALARS):
             raise UserError(f"{where}: column {name!r}, row {row + 1} holds a {type(value).__name__}; {TAKES}.")
     words = series.where(series.notna(), "").astype("str").str.strip()

@@ -123,6 +123,12 @@ class Bounded(Explicit):
                 arXiv:1509.00519, eq. 8), which rises with k to log p(x).
         """
 
+    @abstractmethod
+    def sample_means(
+        self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """E[x | z] of n draws of z, as `sample`: no draws of x, but what of them the code decides."""
+
 
 class Implicit(Model):
     """A model that can be sampled but has no density."""
@@ -152,6 +158,14 @@ class Encoder(Latent):
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """x through its code and back, in the user's units, shape of x."""
         return self.decode(self.encode(x, y), y)
+
+
+def pictured(model: Explicit | Implicit, n: int, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
+    """What a picture of n draws shows, shape (n, *spec.shape): the draws themselves, or of images the means
+    given the code where there are such, since noise that is independent in each pixel hides what the code says."""
+    if isinstance(model, Bounded) and model.spec.kind == "images":
+        return model.sample_means(n, y, seed=seed)
+    return model.sample(n, y, seed=seed)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..data import Data, open_data
 from ..errors import UserError
-from ..models.base import Explicit, Implicit, Latent, Model
+from ..models.base import Bounded, Explicit, Implicit, Latent, Model
 from ..run import Run
 from ..training.device import find_device
 
@@ -74,7 +74,7 @@ def latent_model(model: Model, what: str) -> Latent:
 
 
 def draws(
-    model: Model, n: int, *, seed: int = 0, y: Tensor | None = None, temperature: float = 1.0
+    model: Model, n: int, *, seed: int = 0, y: Tensor | None = None, temperature: float = 1.0, means: bool = False
 ) -> Iterator[Tensor]:
     """n samples in chunks, on the CPU, in the user's units; the same for the same seed and n.
 
@@ -89,7 +89,8 @@ def draws(
     for start in range(0, n, CHUNK):
         size = min(CHUNK, n - start)
         labels = None if y is None else y[start : start + size].to(model.device)
-        yield model.sample(size, labels, seed=seed + start, temperature=temperature).cpu()
+        drawn = model.sample_means if means and isinstance(model, Bounded) else model.sample
+        yield drawn(size, labels, seed=seed + start, temperature=temperature).cpu()
 
 
 def draw(
@@ -99,11 +100,12 @@ def draw(
     seed: int = 0,
     y: Tensor | None = None,
     temperature: float = 1.0,
+    means: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """n samples at once, as `draws` gives them, shape (n, *spec.shape)."""
     drawn: list[Tensor] = []
-    for chunk in draws(model, n, seed=seed, y=y, temperature=temperature):
+    for chunk in draws(model, n, seed=seed, y=y, temperature=temperature, means=means):
         drawn.append(chunk)
         if progress is not None:
             progress(sum(map(len, drawn)), n)

@@ -6,7 +6,7 @@ import torch
 
 from ..data import Data
 from ..metrics.table import METRICS
-from ..models.base import Encoder, Explicit, Implicit, Model
+from ..models.base import Encoder, Explicit, Implicit, Model, pictured
 from ..page import PICTURES, write_page
 from ..pictures import compare, in_plane, show
 from ..report import Report
@@ -45,7 +45,7 @@ def draw_pictures(run: Run, model: Model, data: Data, seed: int) -> None:
         real, _ = data.valid.first(SHOWN[spec.kind], seed)
         n = SHOWN[spec.kind]
         y = torch.arange(n, device=model.device) % len(spec.classes) if model.conditional else None
-        x = model.sample(n, y, seed=seed).cpu()
+        x = pictured(model, n, y, seed=seed).cpu()
         write(folder / "samples.png", png(show(spec, x, real, log_density(model) if in_plane(spec) else None)))
     if isinstance(model, Encoder):
         x, _ = data.valid.first(PAIRS[spec.kind], seed)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..models.base import Explicit, Model
+from ..models.base import Bounded, Explicit, Model
 from ..options import Range
 from ..report import Report
 from ..run import Run
@@ -47,6 +47,7 @@ def sample(
     out: Path | None = None,
     temperature: Annotated[float, Range(0)] = 1.0,
     label: str | None = None,
+    means: bool | None = None,
     overwrite: bool = False,
     seed: int = 0,
     device: str = "auto",
@@ -69,6 +70,8 @@ def sample(
             for a file of each image; by default samples.png (of a table samples.csv) in the run folder.
         temperature: below 1 for less varied draws, nearer the mode.
         label: class to draw, by name or number, of a model trained with labels; by default all in turn.
+        means: of a VAE, the mean image of each code in place of a draw, whose pixels are noisy one by one;
+            by default in pictures, and draws in .npz and .csv.
         overwrite: replace what is there.
         seed: of the draws.
         device: auto, cpu, cuda or mps.
@@ -84,7 +87,9 @@ def sample(
         raise UserError(f"{n} images are too many for one picture: write an .npz or a folder, or at most {MOST_DRAWN}.")
     _, model, _ = open_run(opened, device)
     y = _labels(model, label, n)
-    x = draw(model, n, seed=seed, y=y, temperature=temperature, progress=counter("sampling"))
+    if means is None:
+        means = spec.kind == "images" and ending != ".npz"
+    x = draw(model, n, seed=seed, y=y, temperature=temperature, means=means, progress=counter("sampling"))
     if ending == ".npz":
         labels = {} if y is None else {"y": y, "classes": list(spec.classes)}
         write(path, npz(x=x, **labels, **column_names(spec)))
@@ -94,9 +99,10 @@ def sample(
         write(path, png(_picture(opened, model, x, y, by_class=label is None)))
     else:
         write_folder(path, x)
-    facts = {"run": str(run), "n": n, "seed": seed, "temperature": temperature}
+    what = "means of samples" if means and isinstance(model, Bounded) else "samples"
+    facts = {"run": str(run), "n": n, "what": what, "seed": seed, "temperature": temperature}
     return Report(
-        title=f"{n} samples of {run}, seed {seed}",
+        title=f"{n} {what} of {run}, seed {seed}",
         facts=facts if label is None else {**facts, "label": label},
         files=[str(path)],
     )

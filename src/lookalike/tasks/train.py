@@ -41,6 +41,7 @@ def train(
     overwrite: bool = False,
     device: str = "auto",
     precision: Literal["auto", "float32", "bf16"] = "auto",
+    tensorboard: bool = False,
     **given: Any,
 ) -> Run:
     """Train a recipe on data, and keep all of it in a run folder.
@@ -62,6 +63,7 @@ def train(
         overwrite: start anew where there is a run already.
         device: auto, cpu, cuda or mps.
         precision: of the networks; auto takes bf16 where the model allows it and the hardware is fast at it.
+        tensorboard: write the log for TensorBoard too, in the run folder.
     """
     chosen = find(recipe)
     how, networks, options = _sort(given)
@@ -81,6 +83,8 @@ def train(
         if team.leads:
             goes_on = resume and (out / "run.json").exists()
             run = _take_up(out, header) if goes_on else Run.create(out, header, overwrite=overwrite)
+            if tensorboard:
+                run.mirror()
             for words in (str(opened), *opened.notes, f"training {recipe} on {place} into {out}"):
                 say(words)
         barrier(team)

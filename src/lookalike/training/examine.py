@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..data.base import Data
 from ..metrics.likelihood import bits_per_dim
-from ..models.base import Encoder, Explicit, Implicit, Model
+from ..models.base import Encoder, Explicit, Implicit, Model, pictured
 from ..pictures import compare, show
 
 ITEMS = 1000  # of the validation split, so that examining stays cheap
@@ -42,7 +42,7 @@ class Examiner:
         drawn = DRAWN[model.spec.kind]
         x, _ = self.data.valid.first(drawn, self.seed)
         if isinstance(model, Explicit | Implicit):
-            picture = show(model.spec, model.sample(drawn, seed=self.seed).cpu(), real=x)
+            picture = show(model.spec, pictured(model, drawn, seed=self.seed).cpu(), real=x)
         elif isinstance(model, Encoder):
             picture = compare(model.spec, x, model.reconstruct(x.to(model.device)).cpu())
         else:

@@ -130,6 +130,12 @@ class VAE(Bounded, Encoder):
         with seeded(seed, self.device):
             return self.likelihood.sample(self.decoder(self.prior(n, temperature=temperature)), temperature)
 
+    @torch.no_grad()
+    def sample_means(
+        self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        return self.decode(self.prior(n, seed=seed, temperature=temperature))
+
 
 def kl_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
     """KL(N(mean, exp(log_var)) || N(0, 1)) of each latent number in nats, shape of `mean`."""

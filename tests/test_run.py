@@ -1,0 +1,143 @@
+"""The run folder: what it keeps, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+import lookalike
+from lookalike.errors import UserError
+from lookalike.run import Run, held, write_atomically
+
+SHORT = {"steps": 6, "batch_size": 8, "device": "cpu"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return lookalike.train("linear-ae", "iris", out=tmp_path_factory.mktemp("runs") / "r", **SHORT)
+
+
+def test_it_keeps_two_checkpoints_and_every_line_of_the_log(run: Run) -> None:
+    assert [int(p.name) for p in run.checkpoints()] == [5, 6]
+    steps = [r["step"] for r in run.records() if r["split"] == "train"]
+    assert steps == [1, 2, 3, 4, 5, 6]
+    assert all({"seconds", "lr", "loss", "items_per_second"} <= set(r) for r in run.records() if r["split"] == "train")
+
+
+def test_the_header_says_all_that_made_it(run: Run) -> None:
+    header = json.loads((run.path / "run.json").read_text())
+    assert {"recipe", "spec", "data", "seed", "environment", "networks", "command"} <= set(header)
+    assert header["data"]["fingerprint"]
+    assert header["environment"]["torch"] == torch.__version__
+
+
+def test_a_log_cut_short_by_a_kill_is_read_to_its_last_whole_line(run: Run) -> None:
+    before = run.records()
+    log = run.path / "log.jsonl"
+    whole = log.read_bytes()
+    log.write_bytes(whole + b'{"step": 7, "spl')
+    assert run.records() == before
+    run.rewind(4)
+    assert {r["step"] for r in run.records()} == {1, 2, 3, 4}
+    log.write_bytes(whole)
+
+
+def test_a_loaded_model_is_in_the_users_units_and_in_eval_mode(run: Run) -> None:
+    model = lookalike.load(run.path)
+    x, _ = lookalike.open_data("iris").test.first(5)
+    assert not model.training
+    assert model.reconstruct(x).shape == x.shape
+    # Four columns through a code as wide as they are: what comes back is in centimetres, not in deviations.
+    assert (model.reconstruct(x).mean(0) - x.mean(0)).abs().max() < 2
+
+
+def test_a_hold_is_for_one_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def second() -> None:
+        try:
+            with held(tmp_path / "r"):
+                pass
+        except UserError as error:
+            refused.append(str(error))
+
+    with held(tmp_path / "r"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert "trained by another process" in refused[0]
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(b"old")
+
+    def full(self: Path, content: bytes) -> int:
+        with self.open("wb") as half:
+            half.write(content[:2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match="No space left"):
+        write_atomically(file, b"new content")
+    assert file.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_nothing_is_unpickled(run: Run, tmp_path: Path) -> None:
+    """A state with code in it is refused, whatever its checksum says."""
+    import hashlib
+    import pickle
+    import shutil
+
+    copy = tmp_path / "r"
+    shutil.copytree(run.path, copy)
+    newest = Run.open(copy).checkpoints()[-1]
+    (newest / "state.pt").write_bytes(pickle.dumps(Trap(str(tmp_path / "sprung"))))
+    sums = json.loads((newest / "checksums.json").read_text())
+    sums["state.pt"] = hashlib.sha256((newest / "state.pt").read_bytes()).hexdigest()
+    (newest / "checksums.json").write_text(json.dumps(sums))
+    with pytest.raises(UserError, match="not opened"):
+        lookalike.train("linear-ae", "iris", out=copy, resume=True, **SHORT)
+    lookalike.load(copy)
+    assert not (tmp_path / "sprung").exists()
+
+
+class Trap:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return open, (self.path, "w")
+
+
+def test_tensorboard_gets_what_the_log_gets(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    made = lookalike.train("linear-ae", "iris", out=tmp_path / "r", tensorboard=True, **SHORT)
+    events = EventAccumulator(str(tmp_path / "r" / "tensorboard"))
+    events.Reload()
+    told = {e.step: e.value for e in events.Scalars("train/loss")}
+    logged = {r["step"]: r["loss"] for r in made.records() if r["split"] == "train"}
+    assert told == pytest.approx(logged)
+
+
+def test_the_users_own_networks_must_come_again_to_load(tmp_path: Path) -> None:
+    from torch import nn
+
+    encoder, decoder = nn.Linear(4, 2), nn.Linear(2, 4)
+    lookalike.train("deep-ae", "iris", out=tmp_path / "r", latent=2, encoder=encoder, decoder=decoder, **SHORT)
+    with pytest.raises(UserError, match="decoder, encoder"):
+        lookalike.load(tmp_path / "r")
+    model = lookalike.load(tmp_path / "r", encoder=nn.Linear(4, 2), decoder=nn.Linear(2, 4))
+    x, _ = lookalike.open_data("iris").test.first(5)
+    again = lookalike.load(tmp_path / "r", encoder=nn.Linear(4, 2), decoder=nn.Linear(2, 4))
+    torch.testing.assert_close(model.encode(x), again.encode(x))
+    with pytest.raises(UserError, match="linear-ae takes no network 'encoder'"):
+        lookalike.train("linear-ae", "iris", out=tmp_path / "q", encoder=encoder, **SHORT)
