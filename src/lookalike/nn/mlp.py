@@ -6,14 +6,14 @@ trains at any depth without normalisation, so no row depends on the rest of its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-def mlp(widths: Sequence[int], activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+def mlp(widths: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     """A perceptron through `widths` (input, hidden ..., output), (B, *) flattened to (B, widths[0])."""
     layers: list[nn.Module] = [nn.Flatten()]
     for i, (n, m) in enumerate(pairwise(widths)):

@@ -7,7 +7,8 @@ the discriminator's slopes in check (`losses.PENALTIES`). Published variants are
 slots. The generator's last step is the data's: a tanh for intensities in [-1, 1], a one-hot draw for a
 category, and 0 in place of a number that it says is missing.
 
-Goodfellow et al. (2014), "Generative adversarial nets", arXiv:1406.2661, algorithm 1.
+Goodfellow et al. (2014), "Generative adversarial nets", arXiv:1406.2661, algorithm 1. Differs from it: the
+generator's turn takes the samples of the turn before, as DCGAN's code does, and saves a pass of it.
 """
 
 from __future__ import annotations
@@ -74,9 +75,10 @@ class GAN(Implicit, Latent):
     def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
         real, y = self.door.enter(x), y if self.conditional else None
         # The discriminator learns to tell data from samples ...
-        for _ in range(self.n_critic):
-            with torch.no_grad():
-                fake = self.generate(self.prior(len(x)), y)
+        for i in range(self.n_critic):
+            with torch.set_grad_enabled(i == self.n_critic - 1):
+                samples = self.generate(self.prior(len(x)), y)
+            fake = samples.detach()
             real_logits, fake_logits = self._judge(real, fake, y)
             loss = self.objective.discriminator(real_logits, fake_logits)
             logs = {"real_logits": real_logits.mean(), "fake_logits": fake_logits.mean()}
@@ -85,8 +87,8 @@ class GAN(Implicit, Latent):
                 loss = loss + self.penalty_weight * logs["penalty"]
             yield Turn("discriminator", loss, logs)
 
-        # ... then the generator learns to be taken for data by the discriminator just updated.
-        fake_logits = self.logits(self.generate(self.prior(len(x)), y), y)
+        # ... then the generator learns to have its last samples taken for data by the discriminator just updated.
+        fake_logits = self.logits(samples, y)
         with torch.no_grad():
             real_logits = self.logits(real, y) if self.objective.relative else fake_logits
         yield Turn("generator", self.objective.generator(fake_logits, real_logits))
