@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 Values: TypeAlias = NDArray[np.float64]
 """A column's values, shape (N,)."""
 
-MOST_CATEGORIES = 64
-"""Different words above which a column is text, not a category."""
+MOST_CATEGORIES = (64, 512, 50)
+"""Different words above which a column is text, not a category: 64, or up to 512 in a table of 50 rows for each."""
 
 MOST_CLASSES = 1000
 """Different labels above which a column is no label."""
@@ -73,7 +73,7 @@ def read_column(name: str, series: Series, where: str) -> Reading:
     plain = _plain(name, series, where)
     gap = plain.isna().to_numpy()
     numbers = _numbers(plain)
-    if isinstance(series.dtype, pd.CategoricalDtype) and plain.nunique() <= MOST_CATEGORIES and not gap.all():
+    if isinstance(series.dtype, pd.CategoricalDtype) and plain.nunique() <= _most_categories(len(plain)) and not gap.all():
         return _category(name, _category_words(plain))
     if np.array_equal(np.isnan(numbers), gap):
         different = np.unique(numbers[~gap])
@@ -238,10 +238,15 @@ def _dates(plain: Series) -> Values:
     return (times.to_numpy(dtype="datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(1, "s")
 
 
+def _most_categories(rows: int) -> int:
+    always, most, rows_each = MOST_CATEGORIES
+    return max(always, min(most, rows // rows_each))
+
+
 def _read_words(name: str, plain: Series, word: NDArray[np.bool_], where: str) -> Reading:
     """A category where the words are few, and an error where a few of them stand among numbers."""
     present, different = int(plain.notna().sum()), plain.nunique()
-    if different <= min(MOST_CATEGORIES, max(1, present // 2)):
+    if different <= min(_most_categories(present), max(1, present // 2)):
         return _category(name, _category_words(plain))
     if word.sum() < (1 - MOSTLY) * present:
         row = int(word.argmax())
