@@ -76,7 +76,7 @@ def train(
     model = seeded_model(resolved, opened, seed, networks)
     rates(model, resolved.numbers)  # refused now, before anything is written
     place = own_device(find_device(device))
-    out = out or Path("runs") / f"{recipe}-{_slug(opened.name)}"
+    out = Path(out or f"runs/{recipe}-{_slug(opened.name)}")
     header = _header(resolved, opened, seed, place, precision, networks)
 
     with joined(place) as team, held(out) if team.leads else nullcontext():
