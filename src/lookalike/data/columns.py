@@ -73,7 +73,8 @@ def read_column(name: str, series: Series, where: str) -> Reading:
     plain = _plain(name, series, where)
     gap = plain.isna().to_numpy()
     numbers = _numbers(plain)
-    if isinstance(series.dtype, pd.CategoricalDtype) and plain.nunique() <= _most_categories(len(plain)) and not gap.all():
+    few = plain.nunique() <= _most_categories(len(plain))
+    if isinstance(series.dtype, pd.CategoricalDtype) and few and not gap.all():
         return _category(name, _category_words(plain))
     if np.array_equal(np.isnan(numbers), gap):
         different = np.unique(numbers[~gap])
