@@ -1,6 +1,7 @@
 """Who may import whom: an arrow that points up or sideways fails here.
 
-0  errors, spec, options, recipe, report      the standard library
+0  errors, plain, spec, options, recipe,         the standard library
+   header, report
 1  nn, data, metrics, run, pictures           level 0; never each other
 2  models                                     0 and 1; a family never another family
 3  training                                   0 to 2, but of models only models.base
@@ -20,7 +21,7 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "lookalike"
 LEVEL = {
-    **dict.fromkeys(("errors", "spec", "options", "recipe", "report"), 0),
+    **dict.fromkeys(("errors", "plain", "spec", "options", "recipe", "header", "report"), 0),
     **dict.fromkeys(("nn", "data", "metrics", "run", "pictures"), 1),
     "models": 2,
     "training": 3,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
 def main() -> None:
-    from .cli import run
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be told to stop is the same as Ctrl-C
+    try:
+        from .cli import run
 
-    sys.exit(run(sys.argv[1:]))
+        sys.exit(run(sys.argv[1:]))
+    except KeyboardInterrupt:  # before there was anything to stop
+        sys.exit(130)
 
 
 if __name__ == "__main__":

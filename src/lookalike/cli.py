@@ -12,7 +12,9 @@ import ast
 import importlib
 import inspect
 import json
+import os
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,12 +30,14 @@ from .options import EVERYTHING, Option, options_of, parse
 HERE = Path(__file__).parent
 SHELLS = ("bash", "zsh", "fish")
 SHORT = {"out": "-o", "n": "-n"}
+NO_MEMORY = re.compile(r"(can't|cannot|Cannot) allocate memory|(not enough|out of) memory|size calculation overflowed")
+"""What torch says, with no type of its own, where there is no memory on a CPU."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command; returns its exit code."""
     try:
-        root().main(args=list(arguments), prog_name="lookalike", standalone_mode=False)
+        root().main(args=list(arguments) or ["--help"], prog_name="lookalike", standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
     except (UserError, click.ClickException) as mistake:
@@ -43,10 +47,26 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as stopped:
         sys.stderr.write(f"{stopped or 'stopped'}\n")
         return 130
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
-        sys.stderr.close()
-        return 0
+    except (RuntimeError, MemoryError, OSError) as fault:
+        if not (words := _of_the_machine(fault)):
+            raise
+        sys.stderr.write(f"error: {words}\n")
+        return 2
     return 0
+
+
+def _of_the_machine(fault: Exception) -> str:
+    """The sentence on a fault that is neither ours nor in the data: no memory, no place, no permission."""
+    said = str(fault).splitlines()[0] if str(fault) else ""
+    if isinstance(fault, OSError):
+        return f"{fault.filename}: {fault.strerror}." if fault.filename and fault.strerror else ""
+    if isinstance(fault, MemoryError) or NO_MEMORY.search(said):
+        asked = re.search(r"\d+(?:\.\d+)? ?(?:bytes|[KMGT]iB)", said)
+        return (
+            f"there is not enough memory{f' for {asked[0]} at once' if asked else ''}: choose a smaller --batch-size, "
+            "size of the data or size of the model; --accumulate trains a batch in chunks."
+        )
+    return ""
 
 
 def root() -> click.Group:
@@ -66,7 +86,6 @@ def root() -> click.Group:
             ),
         ],
         context_settings={"help_option_names": ["-h", "--help"]},
-        no_args_is_help=True,
     )
 
 
@@ -119,7 +138,10 @@ class _Task(click.Command):
 
     def answer(self, json_: bool, **given: Any) -> None:
         report = self.task(**{name: value for name, value in given.items() if value is not None})
-        click.echo(json.dumps(report.json()) if json_ else str(report))
+        try:
+            click.echo(json.dumps(report.json()) if json_ else str(report))
+        except BrokenPipeError:  # the reader has enough, as `| head` does; what is left is flushed to nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Train(_Task):

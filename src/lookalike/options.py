@@ -26,6 +26,9 @@ from .errors import UserError, nearest
 
 PLAIN = (bool, int, float, str, Path)
 
+MOST = 10**18
+"""The largest whole number: it fits in 64 bits."""
+
 
 class Range(NamedTuple):
     """Inclusive bounds of a number, as `Annotated[int, Range(1)]`; `above` excludes the lower one."""
@@ -61,6 +64,7 @@ class Option:
     required: bool = False
     optional: bool = False
     many: bool = False
+    count: int | None = None
     per_player: bool = False
     positional: bool = False
     choices: tuple[str, ...] = ()
@@ -75,6 +79,8 @@ class Option:
             return {player: self._one(v, where) for player, v in value.items()}
         if self.many:
             items = value if isinstance(value, tuple | list) else (value,)
+            if self.count not in (None, len(items)):
+                raise UserError(f"{where}: {self.name} must be {self.count} values, but is {value!r}.")
             return tuple(self._one(v, where) for v in items)
         return self._one(value, where)
 
@@ -95,6 +101,8 @@ class Option:
             raise UserError(f"{where}: {self.name} must be {wanted}, but is {value!r}.")
         if self.type in (int, float) and value not in self.range:
             raise UserError(f"{where}: {self.name} must be {self.range}, but is {value!r}.")
+        if value == math.inf or (isinstance(value, int) and abs(value) > MOST):
+            raise UserError(f"{where}: {self.name} must be at most {MOST:.0e}, but is {value!r}.")
         return value
 
 
@@ -183,6 +191,8 @@ def _read_type(hint: Any) -> dict[str, Any] | None:
     if get_origin(hint) is Literal:
         return {**read, "type": str, "choices": get_args(hint)}
     if get_origin(hint) is tuple:
-        inner = _read_type(get_args(hint)[0])
-        return None if inner is None else {**inner, **read, "many": True}
+        first, *others = get_args(hint)
+        inner = _read_type(first)
+        count = None if others == [...] else 1 + len(others)
+        return None if inner is None else {**inner, **read, "many": True, "count": count}
     return {**read, "type": hint} if hint in PLAIN else None

@@ -13,10 +13,11 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from .errors import UserError, nearest
 from .options import PerPlayer, Range, check, options_of
+from .plain import conform
 from .spec import KINDS, Kind, Spec
 
 
@@ -45,7 +46,7 @@ class Training:
     minutes: Annotated[float | None, Range(0, above=True)] = None
     batch_size: Annotated[int, Range(1)] = 64
     lr: Annotated[PerPlayer, Range(0, above=True)] = 1e-3
-    betas: Annotated[tuple[float, float], Range(0, 1)] = (0.9, 0.999)
+    betas: Annotated[tuple[float, float], Range(0, 0.99999)] = (0.9, 0.999)
     optimiser: Literal["adam", "sgd"] = "adam"
     weight_decay: Annotated[float, Range(0)] = 0.0
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -53,6 +54,16 @@ class Training:
     clip: Annotated[float, Range(0)] = 5.0
     ema: Annotated[float, Range(0, 0.99999)] = 0.999
     accumulate: Annotated[int, Range(1)] = 1
+
+
+class SavedRecipe(TypedDict):
+    """A resolved recipe as it is saved."""
+
+    name: str
+    build: str
+    kind: Kind
+    options: dict[str, Any]
+    training: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -125,7 +136,7 @@ class Recipe:
                 raise UserError(f"{self.name} takes no network {name!r} of your own: {takes}.")
         return self.build(spec, **self.options, **networks)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> SavedRecipe:
         """A resolved recipe as plain values."""
         return {
             "name": self.name,
@@ -136,13 +147,15 @@ class Recipe:
         }
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Recipe:
+    def from_json(cls, saved: Any) -> Recipe:
         """The resolved recipe that `to_json` gave.
 
         Raises:
-            UserError: it names a builder that is not one of ours: a saved run is data and never names code.
+            UserError: it did not give this, or it names a builder that is not one of ours: a saved run is data
+                and never names code.
         """
-        module, _, name = str(saved["build"]).partition(":")
+        conform(saved, SavedRecipe, "the recipe")
+        module, _, name = saved["build"].partition(":")
         known = {(r.build.__module__, r.build.__qualname__): r for r in recipes().values()}
         if (module, name) not in known:
             raise UserError(f"the run was made by the builder {saved['build']!r}, which this Lookalike does not have.")

@@ -30,12 +30,15 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from .errors import UserError, missing_extra
+from .header import FORMAT, Header, Record
+from .plain import conform
 from .recipe import Recipe
 from .spec import Spec
 
-FORMAT = 1
 KEPT = 2  # checkpoints
+UNDER_WAY = ".*.[0-9]*"  # what is written beside its place, until it is whole: .NAME.PROCESS
 LOCK = "lock"
+OURS = ("run.json", "log.jsonl", "report.html", "checkpoints", "samples", "pictures", "tensorboard")
 
 
 class Run:
@@ -68,11 +71,7 @@ class Run:
                 raise UserError(f"{path} exists. Choose another -o, --resume to go on, or --overwrite to start anew.")
             if not (path / "run.json").is_file():
                 raise UserError(f"{path} is not a run folder, so it is not overwritten. Choose another -o.")
-            for old in path.iterdir():
-                if old.is_dir():
-                    shutil.rmtree(old)
-                elif old.name != LOCK:
-                    old.unlink()
+            _clear(path)
         path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / "run.json", json.dumps({"format": FORMAT, **header}, indent=1).encode())
         return cls(path, header)
@@ -88,14 +87,15 @@ class Run:
         if not (path / "run.json").is_file():
             what = "is not a run folder (it has no run.json)" if path.exists() else "does not exist"
             raise UserError(f"{path} {what}. `lookalike train RECIPE DATA -o {path}` makes one.")
+        file = path / "run.json"
         try:
-            header = json.loads((path / "run.json").read_text())
-            if header["format"] > FORMAT:
-                raise UserError(f"{path} was made by a newer Lookalike. Update: pip install -U lookalike.")
+            header = json.loads(file.read_text())
+            conform(header, Header)
             return cls(path, header)
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
-                f"{path / 'run.json'} is damaged ({error!r}). Restore it from a copy, or train anew."
+                f"{file} is damaged ({str(error).rstrip('.')}). Restore it from a copy, or train anew; "
+                "if a newer Lookalike made it, update."
             ) from None
 
     def mirror(self) -> None:
@@ -117,24 +117,32 @@ class Run:
                 if isinstance(value, int | float) and name != "step":
                     self.board.add_scalar(f"{record['split']}/{name}", value, record["step"])
             self.board.flush()
-        with (self.path / "log.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        path = self.path / "log.jsonl"
+        try:
+            with path.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write to {path}: {error.strerror or error}. {self._go_on()}") from None
 
     def records(self) -> list[dict[str, Any]]:
-        """The lines of the log; a last line cut short by a kill is left out."""
+        """The lines of the log; a line cut short by a kill, or that is none of ours, is left out."""
         path = self.path / "log.jsonl"
         found = []
         for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(json.JSONDecodeError):
-                found.append(json.loads(line))
+            with contextlib.suppress(json.JSONDecodeError, UserError):
+                record = json.loads(line)
+                conform(record, Record, "the log")
+                found.append(record)
         return found
 
     def rewind(self, step: int) -> None:
         """Forget what was logged and drawn after `step`, so that a resumed run reads like an unbroken one."""
+        for cut_short in [*self.path.glob(UNDER_WAY), *(self.path / "checkpoints").glob(UNDER_WAY)]:
+            shutil.rmtree(cut_short) if cut_short.is_dir() else cut_short.unlink()
         kept = [json.dumps(record) + "\n" for record in self.records() if record["step"] <= step]
         write_atomically(self.path / "log.jsonl", "".join(kept).encode())
         for picture in (self.path / "samples").glob("*.png"):
-            if int(picture.stem) > step:
+            if picture.stem.isdecimal() and int(picture.stem) > step:
                 picture.unlink()
 
     def save(self, step: int, model: nn.Module, ema: nn.Module, state: Mapping[str, Any]) -> None:
@@ -165,19 +173,20 @@ class Run:
             beside.rename(folder)
             _flush(folder.parent)
         except (OSError, SafetensorError) as error:
+            raise UserError(f"cannot save step {step} to {self.path}: {error}. {self._go_on()}") from None
+        finally:
             shutil.rmtree(beside, ignore_errors=True)
-            last = self.checkpoints()[-1:]
-            kept = f"the checkpoint of step {int(last[0].name)} is whole" if last else "there was none before"
-            raise UserError(
-                f"cannot save step {step} to {self.path}: {error}. Nothing else was touched: {kept}. "
-                "Free some space and go on with --resume."
-            ) from None
         for old in self.checkpoints()[:-KEPT]:
             shutil.rmtree(old)
 
+    def _go_on(self) -> str:
+        last = self.checkpoints()[-1:]
+        kept = f"the checkpoint of step {int(last[0].name)} is whole" if last else "no step was saved before"
+        return f"Nothing else was touched: {kept}. Free some space and go on with --resume."
+
     def checkpoints(self) -> list[Path]:
         """The checkpoints there are, oldest first."""
-        return sorted(p for p in (self.path / "checkpoints").glob("[0-9]*") if p.is_dir())
+        return sorted(p for p in (self.path / "checkpoints").glob("[0-9]*") if p.is_dir() and p.name.isdecimal())
 
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest checkpoint that is whole (None where no step was saved), and a sentence on each that is not.
@@ -204,8 +213,8 @@ class Run:
                 f"{folder / 'state.pt'} is no state that Lookalike wrote, so it is not opened. "
                 "Restore the checkpoint from a copy, or train anew."
             ) from None
-        load_model(model, str(folder / "weights.safetensors"))
-        load_model(ema, str(folder / "ema.safetensors"))
+        _fill(model, folder / "weights.safetensors")
+        _fill(ema, folder / "ema.safetensors")
         return state
 
     def load_model(self, **networks: nn.Module) -> tuple[Any, list[str]]:
@@ -214,7 +223,7 @@ class Run:
         Arguments:
             networks: the user's own modules, where the run was trained with such.
         """
-        own = set(self.header.get("networks", ()))
+        own = set(self.header["networks"])
         if own != set(networks):
             raise UserError(
                 f"{self.path} was trained with your own {', '.join(sorted(own)) or 'networks: none'}; "
@@ -226,7 +235,7 @@ class Run:
                 f"{self.path} has no checkpoint yet. Go on with `lookalike train ... -o {self.path} --resume`."
             )
         model = self.recipe.model(self.spec, **networks)
-        load_model(model, str(folder / "ema.safetensors"))
+        _fill(model, folder / "ema.safetensors")
         return model.eval(), said
 
     def json(self) -> dict[str, Any]:
@@ -257,8 +266,9 @@ def held(path: str | Path) -> Iterator[None]:
         UserError: a living process trains this run, or the folder cannot be made.
     """
     path = Path(path)
-    made = not path.exists()
     try:
+        made = not path.exists()
+        fresh = made or set(os.listdir(path)) <= {LOCK}
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / LOCK, timeout=0)
         lock.acquire()
@@ -270,12 +280,22 @@ def held(path: str | Path) -> Iterator[None]:
         raise UserError(f"cannot write to {path}: {error.strerror or error}. Choose another -o.") from None
     try:
         yield
+    except Exception:
+        if fresh and not any((path / "checkpoints").glob("[0-9]*")):  # nothing came of it
+            _clear(path)
+        raise
     finally:
         lock.release()
-        if not (path / "run.json").exists():  # nothing came of it
+        if not (path / "run.json").exists():
             (path / LOCK).unlink(missing_ok=True)
-            if made:
+            if made and not any(path.iterdir()):
                 path.rmdir()
+
+
+def _clear(path: Path) -> None:
+    """Remove what a training made of a run folder; what else lies there is the user's."""
+    for old in (path / name for name in OURS):
+        shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
 
 
 def load(path: str | Path | Run, *, device: str = "cpu", **networks: nn.Module) -> Any:
@@ -301,8 +321,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         _flush(beside)
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror or error}.") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _fill(model: nn.Module, weights: Path) -> None:
+    """Load weights into a model.
+
+    Raises:
+        UserError: they are those of another model: the run was edited by hand.
+    """
+    try:
+        load_model(model, str(weights))
+    except (RuntimeError, SafetensorError):
+        raise UserError(
+            f"{weights} does not fit the model that run.json describes. Restore run.json from a copy, or train anew."
+        ) from None
 
 
 def _fault(folder: Path) -> str | None:

@@ -10,6 +10,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .errors import UserError
+from .plain import conform
+
 Kind = Literal["images", "points", "table"]
 KINDS: tuple[Kind, ...] = ("images", "points", "table")
 
@@ -69,15 +72,28 @@ class Spec:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, saved: dict[str, Any]) -> Spec:
+    def from_json(cls, saved: Any) -> Spec:
+        """The spec that `to_json` gave.
+
+        Raises:
+            UserError: it did not give this, or it describes no data.
+        """
+        conform(saved, cls, "the spec")
         columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in saved["columns"])
-        return cls(
+        spec = cls(
             kind=saved["kind"],
             shape=tuple(saved["shape"]),
             levels=saved["levels"],
             classes=tuple(saved["classes"]),
             columns=columns,
         )
+        if spec.kind == "images":
+            sound = len(spec.shape) == 3 and min(spec.shape) > 0 and 2 <= spec.levels <= 256
+        else:
+            sound = spec.shape == (len(columns),) and all(column.std >= 0 for column in columns)
+        if not sound:
+            raise UserError(f"the spec describes no data: {spec}, shape {spec.shape}.")
+        return spec
 
     def __str__(self) -> str:
         if self.kind == "images":

@@ -85,7 +85,7 @@ def test_a_tensor_is_as_good_as_an_array_and_neither_reopens():
         (BYTES.astype(str), "dtype <U3"),
         (np.full((20, 8, 8), 7), "the same value 7 in every pixel"),
         (BYTES[:0], "there is nothing in it"),
-        (BYTES[:5], "only 5 pictures in array, where at least 10"),
+        (BYTES[:5], "at least 10 pictures in array are needed, but there are only 5"),
         (np.zeros((20, 8, 8, 8)), r"shape \(20, 8, 8, 8\), which is not that of pictures"),
         (np.zeros((20, 1, 8, 8, 8)), "which is not that of pictures"),
         ((BYTES, np.zeros(19)), r"20 pictures but labels of shape \(19,\)"),

@@ -204,9 +204,9 @@ def _named(names: list[str], wanted: tuple[str, ...]) -> list[str]:
 
 
 def _unreadable(path: Path, error: Exception) -> UserError:
-    why = (
-        "it holds pickled objects, which could run code"
-        if "pickle" in str(error) or "objects" in str(error)
-        else str(error)
-    )
+    why = str(error)
+    if "contains pickled" in why:  # what NumPy takes all for that does not begin as its files do
+        why = "it is no NumPy file, or it is pickled objects, which could run code"
+    elif "bjects" in why or "Object" in why:
+        why = "it holds pickled objects, which could run code"
     return UserError(f"{path} cannot be read ({why}); save it anew as plain numbers.")

@@ -74,8 +74,9 @@ def open_files(path: Path) -> Files:
             raise UserError(f"{path} cannot be read as an archive; it is damaged or cut short ({error}).") from None
     if not files.names:
         kinds = Counter(PurePosixPath(name).suffix or "no suffix" for name in files.others)
-        found = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common(3)) or "nothing"
-        raise UserError(f"{path} holds no pictures, but {found}; pictures end in {', '.join(SUFFIXES)}.")
+        found = ", ".join(f"{count} {suffix}" for suffix, count in kinds.most_common(3))
+        found = f", but {found}" if found else ""
+        raise UserError(f"{path} holds no pictures{found}; pictures end in {', '.join(SUFFIXES)}.")
     return files
 
 
@@ -127,6 +128,7 @@ def _open_tar(path: Path) -> Files:
     """A plain tar is read in place; a compressed one, which has no places, from a copy without a name."""
     plain = path.suffix.lower() == ".tar"
     places: dict[str, tuple[int, int]] = {}
+    others: list[str] = []
     unpacked = 0
     with contextlib.ExitStack() as stack:
         store: BinaryIO = stack.enter_context(path.open("rb") if plain else _nameless())
@@ -137,6 +139,7 @@ def _open_tar(path: Path) -> Files:
             refuse_bomb(path, unpacked, path.stat().st_size)
             content = archive.extractfile(member) if member.isreg() else None
             if content is None:
+                others += [] if member.isdir() else [f"{member.name} (link)"]
                 continue
             places[member.name.removeprefix("./")] = (member.offset_data if plain else store.tell(), member.size)
             if not plain:
@@ -150,7 +153,7 @@ def _open_tar(path: Path) -> Files:
             store.seek(start)
             return io.BytesIO(store.read(size))
 
-    return _files(path, list(places), opened, close)
+    return _files(path, [*places, *others], opened, close)
 
 
 def _nameless() -> BinaryIO:
@@ -215,7 +218,7 @@ def _from_metadata(files: Files, metadata: str, label: str | None) -> Labelled:
     names = [str(folder / str(row["file_name"])) for row in rows]
     absent = sorted(set(names) - set(files.names))
     if absent:
-        raise UserError(f"{where} names {len(absent)} pictures that are not there, the first {absent[0]!r}.")
+        raise UserError(f"{where} names pictures that are not there ({len(absent)}), the first {absent[0]!r}.")
     notes = []
     if left := len(set(files.names) - set(names)):
         notes.append(f"{left} pictures that {metadata} does not name were left out")

@@ -30,6 +30,9 @@ from .splits import split_indices
 LARGEST = 128
 """Pixels a side up to which a picture keeps its size unless another is asked for."""
 
+SMALLEST = 4
+"""Pixels a side below which there is no picture."""
+
 SHRUNK = 64
 """The longer side of pictures that are larger than that."""
 
@@ -155,6 +158,11 @@ def split_pictures(
     if pictures.parts is not None and split is not None:
         raise UserError(f"{name} comes with its own train, valid and test splits; leave out split.")
     parts = pictures.parts or cut(len(pictures.source), split, seed, f"pictures in {name}")
+    if min(pictures.shape[1:]) < SMALLEST:
+        raise UserError(
+            f"{name} holds pictures of {pictures.shape[1]}x{pictures.shape[2]} pixels, where a side needs at least "
+            f"{SMALLEST}: make them larger with --size, or give the numbers as rows."
+        )
     spec = Spec("images", pictures.shape, 2 if binarize else pictures.levels, pictures.classes)
     digest = hashlib.blake2b(json.dumps([spec.to_json(), pictures.levels, binarize]).encode(), digest_size=16)
     for chosen in parts:

@@ -44,7 +44,7 @@ def split_indices(
             f"{fractions}; the default is 0.8,0.1,0.1."
         )
     if n < MINIMUM:
-        raise UserError(f"there are only {n} {what}, where at least {MINIMUM} are needed.")
+        raise UserError(f"at least {MINIMUM} {what} are needed, but there {'is' if n == 1 else 'are'} only {n}.")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(hash_seed("split", seed)))
     valid, test = (max(1, round(fraction * n)) for fraction in fractions[1:])
     whole = abs(sum(fractions) - 1) < 1e-6

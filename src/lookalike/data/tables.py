@@ -218,7 +218,7 @@ def _assemble(
     """Columns as read, cut in three, with the means and stds of the training split."""
     if not readings:
         raise UserError(f"{name} has no columns.")
-    indices = split_indices(len(readings[0].values), split, seed, "rows")
+    indices = split_indices(len(readings[0].values), split, seed, f"rows in {name}")
     notes = tuple(reading.note for reading in readings if reading.note)
     kept = [(reading.column, reading.values) for reading in readings if reading.column is not None]
     if all(column.std == 0 or len(column.categories) == 1 for column, _ in kept):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Data, open_data
+from ..data import DATASETS, Data, open_data
 from ..errors import UserError
 from ..models.base import Bounded, Explicit, Implicit, Latent, Model
+from ..options import check
 from ..run import Run
 from ..training.device import find_device
 
@@ -45,13 +47,19 @@ def open_run_data(run: Run, data: Any = None, **how: Any) -> Data:
         saved = run.header["data"]
         if not saved["reopens"]:
             raise UserError(f"{run.path} was trained on an array in memory: name the data to use.")
-        opened = open_data(saved["name"], **saved["options"])
+        where = saved["where"]
+        if where not in DATASETS and not Path(where).exists():
+            raise UserError(
+                f"the data {run.path} was trained on is not at {where} any more. "
+                "Name where it is now, after the run, or put it back."
+            )
+        opened = open_data(where, **check(open_data, saved["options"], f"{run.path}: its data"))
         if opened.fingerprint != saved["fingerprint"]:
             raise UserError(
                 f"the data {saved['name']!r} has changed since {run.path} was trained on it. "
                 "Name the data to use, or restore what it was."
             )
-        return opened
+        return dataclasses.replace(opened, name=saved["name"])
     opened = open_data(data, like=run.spec, **how)
     for note in opened.notes:
         say(f"note: {note}")

@@ -54,7 +54,7 @@ def output(out: Path | None, default: Path, endings: Sequence[str], *, overwrite
     path = default if out is None else Path(out)
     ending = FOLDER if path.is_dir() or not path.suffix else path.suffix.lower()
     if ending not in endings:
-        ways = ", ".join(endings[:-1]) + " or " + endings[-1]
+        ways = " or ".join(filter(None, [", ".join(endings[:-1]), endings[-1]]))
         hint = " (a name without an ending)" if FOLDER in endings else ""
         raise UserError(f"cannot write {path}: this can be written as {ways}{hint}. Choose another -o.")
     _refuse_to_overwrite(path, overwrite)

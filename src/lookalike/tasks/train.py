@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from ..data import Data, open_data
+from ..data import DATASETS, Data, open_data
 from ..errors import UserError
 from ..options import options_of
 from ..recipe import Recipe, find
@@ -65,6 +65,8 @@ def train(
         precision: of the networks; auto takes bf16 where the model allows it and the hardware is fast at it.
         tensorboard: write the log for TensorBoard too, in the run folder.
     """
+    if resume and overwrite:
+        raise UserError("--resume goes on with a run and --overwrite starts it anew: choose one.")
     chosen = find(recipe)
     how, networks, options = _sort(given)
     if data is None:
@@ -139,6 +141,7 @@ def _header(
         "spec": data.spec.to_json(),
         "data": {
             "name": data.name,
+            "where": _where(data),
             "line": str(data),
             "options": dict(data.options),
             "fingerprint": data.fingerprint,
@@ -161,6 +164,13 @@ def _header(
     }
 
 
+def _where(data: Data) -> str:
+    """What opens the data from any folder."""
+    if data.name in DATASETS or not data.reopens:
+        return data.name
+    return str(Path(data.name).expanduser().absolute())
+
+
 def _command() -> str:
     """The command line, if this is one."""
     program = Path(sys.argv[0]).stem
@@ -175,6 +185,8 @@ def _take_up(out: Path, header: Mapping[str, Any]) -> Run:
     """
     run = Run.open(out)
     saved, asked = _told_apart(run.header), _told_apart(header)
+    if saved["the data's content"] == asked["the data's content"]:
+        asked["data"] = saved["data"]  # the same by another path
     differing = [name for name in saved | asked if saved.get(name) != asked.get(name)]
     if differing:
         told = "; ".join(f"{name} was {saved.get(name)!r} and is now {asked.get(name)!r}" for name in differing[:6])
