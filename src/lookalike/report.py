@@ -37,7 +37,7 @@ class Metric:
     standard_error: float | None = None
 
     def __str__(self) -> str:
-        spread = "" if self.standard_error is None else f" ± {_digits(self.standard_error)}"
+        spread = "" if self.standard_error is None else f" ± {self.standard_error:.2g}"
         kind = "" if self.kind == "exact" else f" ({self.kind})"
         return f"{_digits(self.value)}{spread} {self.unit}".rstrip() + kind
 
