@@ -184,3 +184,14 @@ def test_it_learns_a_ring_better_than_any_gaussian():
 def test_a_network_of_the_wrong_shape_is_refused():
     with pytest.raises(UserError, match="network of a coupling"):
         RealNVP(POINTS, conditioner=lambda inputs, outputs: torch.nn.Linear(inputs, 3))
+
+
+def test_a_column_that_is_constant_in_the_first_batch_does_not_explode_in_the_next():
+    """Rare values are usual in tables: scaling what did not vary by the inverse of nothing gave an infinite loss."""
+    spec = Spec("table", (3,), columns=tuple(Column(f"x{i}") for i in range(3)))
+    model = RealNVP(spec).train()
+    x = torch.randn(64, 3, dtype=torch.float64)
+    x[:, 1] = 0.0
+    next(model.turns(x, step=0))
+    x[0, 1] = 30.0
+    assert next(model.turns(x, step=1)).loss < 100

@@ -91,6 +91,13 @@ class Coupling(Bijection):
         return self.bound * (s / self.bound).tanh() * hidden, t * hidden
 
 
+SAME = 1e-6
+"""Variance up to which a channel is taken to be constant in a batch."""
+
+LEAST_VARIANCE = 1e-2
+"""The smallest variance an ActNorm makes 1 of."""
+
+
 class ActNorm(Bijection):
     """A shift and a scale for each channel, set once so that the first batch comes out standardised.
 
@@ -126,7 +133,10 @@ class ActNorm(Bijection):
             moments /= distributed.get_world_size()
         mean, square = moments.unflatten(1, self.shift.shape)
         self.shift.copy_(-mean)
-        self.log_scale.copy_(-0.5 * (square - mean.square()).clamp(min=1e-6).log())
+        # A column that is almost constant in one batch is not so in the next: its scale is not taken from it.
+        variance = square - mean.square()
+        variance = torch.where(variance > SAME, variance.clamp(min=LEAST_VARIANCE), 1.0)
+        self.log_scale.copy_(-0.5 * variance.log())
         self.initialised.fill_(True)
 
 
