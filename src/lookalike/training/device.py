@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Literal
@@ -10,6 +13,8 @@ from typing import Literal
 import torch
 
 from ..errors import UserError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # as glibc's malloc.h numbers them
 
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -47,3 +52,28 @@ def autocast(device: torch.device, enabled: bool) -> Callable[[], AbstractContex
     if not enabled:
         return contextlib.nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)
+
+
+def set_seed(seed: int, device: torch.device) -> None:
+    """Seed all random numbers of a training on that device."""
+    if device.type == "cpu":  # `torch.manual_seed` looks for every other device, which takes 0.3 ms
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Have the C library keep what is freed, for the next step to take; Linux with glibc only.
+
+    By default it gives the end of its heap back to the system, which hands the same pages out again at the
+    next step, cleared: about 5 % of the step of a convolutional VAE (nothing of a perceptron's).
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # another C library, which has no such setting
+        return
+    mallopt(M_MMAP_THRESHOLD, 32 << 20)  # from which on a piece is the system's own: the most it takes
+    mallopt(M_TRIM_THRESHOLD, 1 << 30)

@@ -28,7 +28,7 @@ from ..errors import UserError
 from ..models.base import Model
 from ..recipe import Training
 from ..run import Run
-from .device import autocast, fast_bf16
+from .device import autocast, fast_bf16, keep_memory
 from .players import NonFinite, play
 from .processes import ALONE, Team, agreed, follow_leader
 from .progress import Line
@@ -77,6 +77,7 @@ def fit(
         UserError: the loss was not finite more often than `PATIENCE` times; the run cannot be saved.
         Interrupted: Ctrl-C or SIGTERM, after the step under way was finished and saved.
     """
+    keep_memory()
     device = torch.device(device)
     line = line or Line(type(model).__name__, shown=False)
     model = place(model, device)
@@ -183,6 +184,7 @@ class _Game:
         if state.step == 1 or state.step % state.average_every == 0:
             state.ema.update_parameters(state.model)
         if state.step % GRID == 0:
+            self.snapshot = {}  # frees the old one first: memory never holds two
             self.snapshot = state.snapshot()
         state.seconds += time.monotonic() - started
         return logs

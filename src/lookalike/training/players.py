@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import get_total_norm
 
 from ..data.base import hash_seed
 from ..errors import UserError
 from ..models.base import Model, Turn
 from ..recipe import Training
+from .device import set_seed
 from .processes import ALONE, Team, average_gradients
 
 NORM_DECAY = 0.98  # of the running norm: it forgets in about 50 steps
@@ -48,7 +48,7 @@ class Player:
         """Step along the gradients that stand in the parameters; returns their norm, shape ()."""
         average_gradients(self.parameters, team)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
-        norm = get_total_norm(gradients)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if norm.device.type == "cpu" and not math.isfinite(norm.item()):
             raise NonFinite(f"the gradient of {self.name}'s {self._first_bad()} is not finite")
         if self.clip > 0:
@@ -110,28 +110,28 @@ def play(
     Raises:
         NonFinite: a loss or gradient was not finite, before it moved anything (known at once on a CPU).
     """
-    torch.manual_seed(hash_seed(seed, step, team.rank))
+    set_seed(hash_seed(seed, step, team.rank), x.device)
     ys = [None] * accumulate if y is None else y.chunk(accumulate)
     games = [
         under(context, model.turns(part, labels, step)) for part, labels in zip(x.chunk(accumulate), ys, strict=False)
     ]
     shares = [len(part) / len(x) for part in x.chunk(accumulate)]
     logs: dict[str, Tensor] = {}
-    for turns in zip(*games, strict=True):
-        player = players[turns[0].player]
+    while (turn := next(games[0], None)) is not None:
+        player = players[turn.player]
+        suffix = "" if len(players) == 1 else f"_{player.name}"
         player.optimiser.zero_grad(set_to_none=True)
-        for turn, share in zip(turns, shares, strict=True):
+        for i, (game, share) in enumerate(zip(games, shares, strict=True)):
+            # A chunk's graph is gone before the next one is made: that is what saves memory.
+            turn = next(game) if i else turn
             # With company the gradient's mean tells all at once; to raise alone would leave the others waiting.
             if x.device.type == "cpu" and team.world == 1 and not math.isfinite(turn.loss.item()):
                 raise NonFinite(f"the loss of {player.name} is {turn.loss.item()}")
             (turn.loss if share == 1 else turn.loss * share).backward(inputs=player.parameters)
-        norm = player.move(rate, team)
-        suffix = "" if len(players) == 1 else f"_{player.name}"
-        logs[f"gradient_norm{suffix}"] = norm
-        for turn, share in zip(turns, shares, strict=True):
             for name, value in {f"loss{suffix}": turn.loss, **turn.logs}.items():
                 mean = value.detach().float().mean() * share
-                logs[name] = mean if turn is turns[0] else logs[name] + mean
+                logs[name] = logs[name] + mean if i else mean
+        logs[f"gradient_norm{suffix}"] = player.move(rate, team)
     return logs
 
 
