@@ -157,12 +157,22 @@ class Split:
         if self.levels == 0:
             return items, y
         if self.binarize == "dynamic":
-            # Drawn on the CPU, so that every device sees the same bits for the same seed.
-            u = torch.rand(items.shape, generator=torch.Generator().manual_seed(seed)).to(items.device)
-            return (u < items.float() / (self.levels - 1)).float(), y
+            threshold = items.float() * (2**16 / (self.levels - 1)) - 2**15
+            return (sixteen_bits(items.shape, seed).to(items.device) < threshold).float(), y
         if self.binarize == "threshold":
             return (items >= self.levels / 2).float(), y
         return items.float() / (self.levels - 1), y
+
+
+def sixteen_bits(shape: torch.Size, seed: int) -> Tensor:
+    """Uniform int16 for coins whose odds are right to 2^-16; four from one draw, at a third of the cost of floats.
+
+    Drawn on the CPU, so that every device sees the same bits for the same seed.
+    """
+    n = shape.numel()
+    draws = torch.empty(math.ceil(n / 4), dtype=torch.int64)
+    draws.random_(-(2**63), None, generator=torch.Generator().manual_seed(seed))
+    return draws.view(torch.int16)[:n].view(shape)
 
 
 @dataclass(frozen=True)
