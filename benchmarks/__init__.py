@@ -1,0 +1,1 @@
+"""How fast a training step is, beside what one would pick instead: `python -m benchmarks --help`."""
