@@ -6,6 +6,8 @@ compare(spec, x, x_hat)   data, and what a model made of it
 
 from __future__ import annotations
 
+import importlib
+
 from PIL.Image import Image
 from torch import Tensor
 
@@ -26,6 +28,7 @@ __all__ = [
     "pairs",
     "paths",
     "points",
+    "ready",
     "show",
     "stack",
     "to_bytes",
@@ -37,17 +40,25 @@ def in_plane(spec: Spec) -> bool:
     return spec.kind == "points" and spec.shape == (2,)
 
 
-def show(spec: Spec, x: Tensor, real: Tensor | None = None, log_density: LogDensity | None = None) -> Image:
-    """Items of any kind as one picture.
+def ready(spec: Spec) -> None:
+    """Import what drawing such items takes: a second that is not the first picture's."""
+    if spec.kind != "images":
+        importlib.import_module("matplotlib.backends.backend_agg")
+
+
+def show(spec: Spec, x: Tensor | None, real: Tensor | None = None, log_density: LogDensity | None = None) -> Image:
+    """Items of any kind as one picture: made by a model, data, or the one beside the other.
 
     Arguments:
         spec: of the items.
-        x: made by a model, in the user's units, shape (N, *spec.shape).
-        real: data to draw it beside, likewise; images are drawn alone.
+        x: made by a model, in the user's units, shape (N, *spec.shape); None for data alone.
+        real: data, likewise; images made by a model are drawn alone.
         log_density: of points in the plane, x (B, 2) -> (B,) nats, drawn as a map.
     """
     if spec.kind == "images":
-        return grid(x)
+        shown = real if x is None else x
+        assert shown is not None
+        return grid(shown)
     if in_plane(spec):
         return points(x, real, log_density, names=[column.name for column in spec.columns])
     return marginals(spec, x, real)

@@ -21,18 +21,18 @@ MOST_COLUMNS = 12
 """Columns that are drawn; the picture says how many are left out."""
 
 
-def marginals(spec: Spec, x: Tensor, real: Tensor | None = None) -> Image.Image:
+def marginals(spec: Spec, x: Tensor | None, real: Tensor | None = None) -> Image.Image:
     """Each column on its own: a histogram of numbers, bars of categories, data behind what a model made.
 
     Arguments:
         spec: of a table or of points.
-        x: made by a model, shape (N, D).
+        x: made by a model, shape (N, D); None for data alone.
         real: data, shape (M, D).
     """
-    figure, axes = _panels(spec, "samples", "data" if real is not None else "")
+    figure, axes = _panels(spec, "" if x is None else "samples", "" if real is None else "data")
     for i, ax in enumerate(axes):
         column = spec.columns[i]
-        fake, data = to_numpy(x)[:, i], None if real is None else to_numpy(real)[:, i]
+        fake, data = (None if rows is None else to_numpy(rows)[:, i] for rows in (x, real))
         (_bars if column.categories else _histogram)(ax, column, fake, data)
     return picture_of(figure)
 
@@ -81,11 +81,11 @@ def _panels(spec: Spec, fake: str = "", real: str = "") -> tuple[Figure, list[Ax
     return figure, axes
 
 
-def _histogram(ax: Axes, column: Column, fake: Numbers, real: Numbers | None) -> None:
-    there = [values[np.isfinite(values)] for values in (real, fake) if values is not None]
-    edges = _edges(there[0], column, min(map(len, there)))
+def _histogram(ax: Axes, column: Column, fake: Numbers | None, real: Numbers | None) -> None:
+    drawn = [(v[np.isfinite(v)], filled) for v, filled in ((real, True), (fake, False)) if v is not None]
+    edges = _edges(drawn[0][0], column, min(len(values) for values, _ in drawn))
     low, high = float(edges[0]), float(edges[-1])
-    for values, filled in zip(there, (True, False) if real is not None else (False,), strict=True):
+    for values, filled in drawn:
         if len(values):
             weights = np.full(len(values), 1 / len(values))
             style: dict[str, Any] = {"color": DATA, "alpha": 0.55} if filled else {"color": MODEL, "linewidth": 1.6}
@@ -99,12 +99,11 @@ def _histogram(ax: Axes, column: Column, fake: Numbers, real: Numbers | None) ->
     _ticks(ax.xaxis, column)
 
 
-def _bars(ax: Axes, column: Column, fake: Numbers, real: Numbers | None) -> None:
+def _bars(ax: Axes, column: Column, fake: Numbers | None, real: Numbers | None) -> None:
     K = len(column.categories)
-    series = [(real, DATA, 0.55), (fake, MODEL, 0.9)] if real is not None else [(fake, MODEL, 0.9)]
     shares = [
         (np.bincount(values[np.isfinite(values)].astype(int).clip(0, K - 1), minlength=K) / max(1, len(values)), c, a)
-        for values, c, a in series
+        for values, c, a in ((real, DATA, 0.55), (fake, MODEL, 0.9))
         if values is not None
     ]
     _category_bars(ax, column, shares)

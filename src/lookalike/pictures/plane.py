@@ -23,7 +23,7 @@ MOST_POINTS = 4000
 
 
 def points(
-    x: Tensor,
+    x: Tensor | None,
     real: Tensor | None = None,
     log_density: LogDensity | None = None,
     *,
@@ -32,20 +32,23 @@ def points(
     """Points over data, and beside them the density as a map.
 
     Arguments:
-        x: made by a model, shape (N, 2).
+        x: made by a model, shape (N, 2); None for data alone.
         real: data, shape (M, 2).
         log_density: x (B, 2) -> (B,) nats.
         names: of the two axes.
     """
-    frame = _frame(x if real is None else real)
+    framed = x if real is None else real
+    assert framed is not None
+    frame = _frame(framed)
     figure, axes = figure_of(1, 1 if log_density is None else 2, 4.6, 4.4)
     (x0, x1), (y0, y1) = frame
-    at = to_numpy(x)
-    outside = int((~((at[:, 0] >= x0) & (at[:, 0] <= x1) & (at[:, 1] >= y0) & (at[:, 1] <= y1))).sum())
     if real is not None:
         _scatter(axes[0], real, DATA, f"data ({len(real):,})", alpha=0.6)
-    told = f"samples ({len(x):,}" + (f", {outside:,} outside)" if outside else ")")
-    _scatter(axes[0], x, MODEL, told, alpha=0.7)
+    if x is not None:
+        at = to_numpy(x)
+        outside = int((~((at[:, 0] >= x0) & (at[:, 0] <= x1) & (at[:, 1] >= y0) & (at[:, 1] <= y1))).sum())
+        told = f"samples ({len(x):,}" + (f", {outside:,} outside)" if outside else ")")
+        _scatter(axes[0], x, MODEL, told, alpha=0.7)
     legend(axes[0])
     if log_density is not None:
         _density(axes[1], frame, log_density)

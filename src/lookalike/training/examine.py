@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import math
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,44 +15,62 @@ from torch import Tensor
 from ..data.base import Data
 from ..metrics.likelihood import bits_per_dim
 from ..models.base import Encoder, Explicit, Implicit, Model, pictured
-from ..pictures import compare, show
+from ..pictures import compare, ready, show
+from ..run import write_atomically
 
+T = TypeVar("T")
 ITEMS = 1000  # of the validation split, so that examining stays cheap
 DRAWN = {"images": 64, "points": 1000, "table": 1000}
-SHARE = 0.05  # of the time since the last picture that a picture may take: PixelCNN draws slowly
+SHARE = 0.05  # of a training that measuring may take, and drawing again: PixelCNN draws slowly
+
+
+class Allowance:
+    """Lets work be done as often as it takes no more than `SHARE` of the time."""
+
+    def __init__(self) -> None:
+        self.next = -math.inf
+
+    def spend(self, work: Callable[[], T]) -> T | None:
+        """What the work gives, or None where its turn has not come."""
+        started = time.monotonic()
+        if started < self.next:
+            return None
+        done = work()
+        ended = time.monotonic()
+        self.next = ended + (ended - started) / SHARE
+        return done
 
 
 class Examiner:
-    """Measures the averaged model on the validation split and draws it, the same way at every milestone."""
+    """Measures the averaged model on the validation split and draws it, at every milestone that time allows."""
 
     def __init__(self, data: Data, folder: Path, seed: int) -> None:
         self.data = data
         self.folder = folder
         self.seed = seed
-        self.drawn_at = time.monotonic()
-        self.cost = 0.0
+        ready(data.spec)
+        self.measuring = Allowance()
+        self.drawing = Allowance()
 
+    @torch.inference_mode()
     def __call__(self, model: Model, step: int) -> dict[str, float]:
-        with torch.inference_mode():
-            figures = held_out(model, self.data, self.seed)
-            if time.monotonic() - self.drawn_at > self.cost / SHARE:
-                started = time.monotonic()
-                self._draw(model, step)
-                self.drawn_at = time.monotonic()
-                self.cost = self.drawn_at - started
-        return figures
+        self.drawing.spend(lambda: self._draw(model, step))
+        return self.measuring.spend(lambda: held_out(model, self.data, self.seed)) or {}
 
     def _draw(self, model: Model, step: int) -> None:
         drawn = DRAWN[model.spec.kind]
-        x, _ = self.data.valid.first(drawn, self.seed)
+        x, y = self.data.valid.first(drawn, self.seed)
         if isinstance(model, Explicit | Implicit):
             picture = show(model.spec, pictured(model, drawn, seed=self.seed).cpu(), real=x)
         elif isinstance(model, Encoder):
-            picture = compare(model.spec, x, model.reconstruct(x.to(model.device)).cpu())
+            labels = None if y is None else y.to(model.device)
+            picture = compare(model.spec, x, model.reconstruct(x.to(model.device), labels).cpu())
         else:
             return
+        content = io.BytesIO()
+        picture.save(content, "PNG")
         self.folder.mkdir(parents=True, exist_ok=True)
-        picture.save(self.folder / f"{step:08d}.png")
+        write_atomically(self.folder / f"{step:08d}.png", content.getvalue())
 
 
 def held_out(model: Model, data: Data, seed: int = 0) -> dict[str, float]:

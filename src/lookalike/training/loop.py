@@ -93,8 +93,10 @@ def fit(
     game = _Game(state, data.train.to(device), numbers, seed, autocast(device, bf16), device, team)
     desk = _Desk(state, run, schedule, examine, line, team)
 
+    began = time.monotonic() - state.seconds
     with _stopping() as asked:
         while True:
+            state.seconds = time.monotonic() - began
             elapsed, stop = agreed([state.seconds, float(asked.is_set())], team, device)
             done = schedule.done(state.step, elapsed)
             if stop or done >= 1:
@@ -157,7 +159,6 @@ class _Game:
     def step(self, rate: float, line: Line) -> dict[str, Tensor]:
         """One step; after a failure the state is back at the last snapshot and the log is empty."""
         state = self.state
-        started = time.monotonic()
         x, y = next(self.batches)
         x = x.to(self.device, non_blocking=True)
         if x.dim() == 4 and state.model.channels_last:
@@ -186,7 +187,6 @@ class _Game:
         if state.step % GRID == 0:
             self.snapshot = {}  # frees the old one first: memory never holds two
             self.snapshot = state.snapshot()
-        state.seconds += time.monotonic() - started
         return logs
 
     def _take_back(self, fault: NonFinite, line: Line) -> None:

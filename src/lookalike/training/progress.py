@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -19,7 +20,7 @@ class Line:
         self.what = what
         self.shown = shown
         self.live = sys.stderr.isatty()
-        self.last = -1e9
+        self.last = time.monotonic()  # nothing is to be told of the first step: it is no measure of the others
 
     @property
     def due(self) -> bool:
@@ -37,21 +38,25 @@ class Line:
         of = f"/{total}" if total else ""
         told = [f"{name} {value:.4g}" for name, value in figures.items() if not name.startswith(QUIET)]
         words = f"{self.what}  step {done}{of}  {rate:.3g}/s  {duration(left)} left  " + "  ".join(told)
-        if self.live:
-            sys.stderr.write("\r" + words[: shutil.get_terminal_size().columns - 1] + "\x1b[K")
-        else:
-            sys.stderr.write(words + "\n")
-        sys.stderr.flush()
+        tell(f"\r{words[: shutil.get_terminal_size().columns - 1]}\x1b[K" if self.live else f"{words}\n")
 
     def say(self, words: str) -> None:
         """A sentence of its own, above the line."""
         if self.shown:
-            sys.stderr.write(("\r\x1b[K" if self.live else "") + words + "\n")
-            sys.stderr.flush()
+            tell(("\r\x1b[K" if self.live else "") + words + "\n")
 
     def close(self) -> None:
         if self.live and self.shown:
-            sys.stderr.write("\n")
+            tell("\n")
+
+
+def tell(words: str) -> None:
+    """Words on stderr, at once; to nowhere once nobody reads them any more, as after `2>&1 | head`."""
+    try:
+        sys.stderr.write(words)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def duration(seconds: float) -> str:

@@ -82,11 +82,11 @@ class State:
 
     def roll_back(self, snapshot: dict[str, Any]) -> None:
         """Return to a snapshot, with half the rate it had when it failed."""
-        lowered, failures, seconds = self.lowered / 2, self.failures + 1, self.seconds
+        lowered, failures = self.lowered / 2, self.failures + 1
         self.model.load_state_dict(snapshot["model"])
         self.average.load_state_dict(snapshot["ema"])
         self._restore_beside(copy.deepcopy(snapshot["beside"]))
-        self.lowered, self.failures, self.seconds = lowered, failures, seconds
+        self.lowered, self.failures = lowered, failures
 
     def finite(self) -> bool:
         """Whether all weights are numbers."""
