@@ -157,14 +157,14 @@ def _from_data(shape: tuple[int, ...], outputs: int, sizes: Sizes) -> nn.Module:
     """(B, *shape) -> (B, outputs)."""
     if len(shape) == 1:
         return _perceptron(shape[0], outputs, sizes, partial(nn.LeakyReLU, 0.2))
-    return _initialised(ConvEncoder(shape, outputs, sizes.width, sizes.block, sizes.norm), sizes.block)
+    return _initialised(ConvEncoder(shape, outputs, sizes.width, sizes.block, sizes.norm), sizes)
 
 
 def _to_data(inputs: int, shape: tuple[int, ...], sizes: Sizes) -> nn.Module:
     """(B, inputs) -> (B, *shape)."""
     if len(shape) == 1:
         return _perceptron(inputs, shape[0], sizes, nn.ReLU)
-    return _initialised(ConvDecoder(inputs, shape, sizes.width, sizes.block, sizes.norm), sizes.block)
+    return _initialised(ConvDecoder(inputs, shape, sizes.width, sizes.block, sizes.norm), sizes)
 
 
 def _perceptron(inputs: int, outputs: int, sizes: Sizes, activation: Callable[[], nn.Module]) -> nn.Module:
@@ -174,9 +174,9 @@ def _perceptron(inputs: int, outputs: int, sizes: Sizes, activation: Callable[[]
     return mlp((inputs, *[sizes.width] * sizes.depth, outputs), activation)
 
 
-def _initialised(network: nn.Module, block: Block) -> nn.Module:
-    """Plain convolutions start at N(0, 0.02), as DCGAN's do (section 4); residual ones as they are made."""
-    if block == "plain":
+def _initialised(network: nn.Module, sizes: Sizes) -> nn.Module:
+    """DCGAN's networks start at N(0, 0.02) (section 4); where no batch norm makes up for it, that is too faint."""
+    if sizes.block == "plain" and sizes.norm == "batch":
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 nn.init.normal_(module.weight, 0.0, 0.02)

@@ -25,9 +25,9 @@ ROWS: dict[str, Any] = {
 DCGAN: dict[str, Any] = {
     "block": "plain",
     "generator_norm": "batch",
-    "width": 64,
+    "width": 32,
     "batch_size": 64,
-    "steps": 10_000,
+    "steps": 5000,
     "lr": 2e-4,
     "betas": (0.5, 0.999),
     "schedule": "constant",
@@ -47,9 +47,7 @@ RECIPES = {
         by_kind={
             "images": {
                 **DCGAN,
-                "block": "residual",
                 "generator_norm": "none",
-                "width": 32,
                 "penalty_weight": 1.0,
                 "betas": (0.0, 0.99),
                 "schedule": "cosine",
@@ -89,10 +87,10 @@ RECIPES = {
         gan,
         summary="the earth mover's distance, slopes held to 1 between samples and data",
         reference="Gulrajani et al. (2017), arXiv:1704.00028",
-        options={"objective": "wasserstein", "penalty": "wgan-gp", "n_critic": 5},
+        options={"objective": "wasserstein", "penalty": "wgan-gp"},
         by_kind={
-            "images": {**DCGAN, "penalty_weight": 10.0, "lr": 1e-4, "betas": (0.0, 0.9)},
-            **_rows(penalty_weight=0.1),
+            "images": {**DCGAN, "n_critic": 5, "penalty_weight": 10.0, "lr": 1e-4, "betas": (0.0, 0.9)},
+            **_rows(n_critic=2, penalty_weight=0.1),
         },
     ),
 }
