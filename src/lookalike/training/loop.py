@@ -28,7 +28,7 @@ from ..errors import UserError
 from ..models.base import Model
 from ..recipe import Training
 from ..run import Run
-from .device import autocast, fast_bf16, keep_memory
+from .device import autocast, keep_memory, suits_bf16
 from .players import NonFinite, play
 from .processes import ALONE, Team, agreed, follow_leader
 from .progress import Line
@@ -89,7 +89,7 @@ def fit(
             run.rewind(state.step)
     follow_leader([*model.parameters(), *model.buffers()], team)
     schedule = Schedule(numbers, steps_per_epoch(len(data.train), numbers.batch_size))
-    bf16 = precision == "bf16" or (precision == "auto" and model.bf16 and fast_bf16(device))
+    bf16 = precision == "bf16" or (precision == "auto" and suits_bf16(model, device))
     game = _Game(state, data.train.to(device), numbers, seed, autocast(device, bf16), device, team)
     desk = _Desk(state, run, schedule, examine, line, team)
 
