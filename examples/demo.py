@@ -44,7 +44,7 @@ BRANCHES = [
         "mlp-vae",
         "mnist-5k",
         ("nats_iw",),
-        {"binarize": "dynamic", "steps": 4000},
+        {"binarize": "dynamic", "steps": 4000, "latent": 8},
     ),
     Branch(
         "autoregressive model",
@@ -81,7 +81,7 @@ def main(fresh: bool = False) -> None:
         out = OUT / branch.recipe
         lookalike.train(branch.recipe, branch.data, out=out, resume=not fresh, overwrite=fresh, **branch.options)
         report = lookalike.evaluate(out, metrics=branch.metrics)
-        shown.append((branch, out, ",  ".join(f"{k.replace('_', ' ')} {v}" for k, v in report.metrics.items())))
+        shown.append((branch, out, "\n".join(f"{k.replace('_', ' ')} {v}" for k, v in report.metrics.items())))
     overview(shown).save(OUT / "overview.png")
     (OUT / "index.html").write_text(index(shown))
     print(f"\nthe overview:  {OUT / 'overview.png'}\nthe reports:   {(OUT / 'index.html').resolve().as_uri()}")
@@ -94,10 +94,10 @@ def overview(shown: list[tuple[Branch, Path, str]]) -> Any:
         words, beside, *panels = row
         beside.remove()
         words.set_axis_off()
-        lines = [(0.86, 12, "bold", branch.name), (0.62, 9, "normal", branch.equation)]
-        lines += [(0.42, 9, "normal", f"{branch.recipe} on {branch.data}"), (0.22, 9, "bold", figures)]
+        lines = [(0.95, 12, "bold", branch.name), (0.71, 9, "normal", branch.equation)]
+        lines += [(0.51, 9, "normal", f"{branch.recipe} on {branch.data}"), (0.31, 9, "bold", figures)]
         for height, size, weight, line in lines:
-            words.text(0, height, line, size=size, weight=weight, color=INK).set_in_layout(False)
+            words.text(0, height, line, size=size, weight=weight, color=INK, va="top").set_in_layout(False)
         draw(branch, out, *panels)
     return picture_of(figure)
 
