@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lookalike.models.base import Model
 from lookalike.recipe import Training
-from lookalike.training.device import autocast, fast_bf16, keep_memory
+from lookalike.training.device import autocast, keep_memory, suits_bf16
 from lookalike.training.ema import EVERY, averaged
 from lookalike.training.loop import place
 
@@ -26,7 +26,7 @@ def train(model: Model, items: Tensor, numbers: Training, device: torch.device) 
     average = averaged(model, numbers.ema)
     parameters = list(model.parameters())
     optimiser = torch.optim.AdamW(parameters, numbers.lr, numbers.betas, weight_decay=0.0, fused=True)
-    context = autocast(device, model.bf16 and fast_bf16(device))
+    context = autocast(device, suits_bf16(model, device))
     norm, step = 0.0, 0
     while True:
         order = torch.randperm(len(items))

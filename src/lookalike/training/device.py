@@ -92,5 +92,4 @@ def keep_memory() -> None:
     except AttributeError:  # another C library, which has no such setting
         return
     mallopt(M_MMAP_THRESHOLD, 32 << 20)  # from which on a piece is the system's own: the most it takes
-    mallopt(CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-M_TRIM_THRESHOLD, 1 << 30)
+    mallopt(M_TRIM_THRESHOLD, 1 << 30)
