@@ -34,10 +34,14 @@ NO_MEMORY = re.compile(r"(can't|cannot|Cannot) allocate memory|(not enough|out o
 """What torch says, with no type of its own, where there is no memory on a CPU."""
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Carry out one command; returns its exit code."""
+def run(arguments: Sequence[str], began: Callable[[], None] | None = None) -> int:
+    """Carry out one command; returns its exit code.
+
+    Arguments:
+        began: called when all is read and imported, and the task begins.
+    """
     try:
-        root().main(args=list(arguments) or ["--help"], prog_name="lookalike", standalone_mode=False)
+        root().main(args=list(arguments) or ["--help"], prog_name="lookalike", standalone_mode=False, obj=began)
     except click.exceptions.Exit as done:
         return done.exit_code
     except (UserError, click.ClickException) as mistake:
@@ -45,7 +49,8 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"error: {words}\n")
         return 2
     except (KeyboardInterrupt, click.Abort) as stopped:
-        sys.stderr.write(f"{stopped or 'stopped'}\n")
+        if not str(stopped.__cause__ or stopped):  # a training says itself where it was saved
+            sys.stderr.write("stopped\n")
         return 130
     except (RuntimeError, MemoryError, OSError) as fault:
         if not (words := _of_the_machine(fault)):
@@ -137,11 +142,15 @@ class _Task(click.Command):
         return options
 
     def answer(self, json_: bool, **given: Any) -> None:
+        if began := click.get_current_context().obj:
+            began()
         report = self.task(**{name: value for name, value in given.items() if value is not None})
         try:
             click.echo(json.dumps(report.json()) if json_ else str(report))
-        except BrokenPipeError:  # the reader has enough, as `| head` does; what is left is flushed to nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes the rest of it
+            if not isinstance(error, BrokenPipeError):  # else the reader has enough, as `| head` does
+                raise UserError(f"cannot write the answer to standard output: {error.strerror}.") from None
 
 
 class _Train(_Task):

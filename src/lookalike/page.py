@@ -280,10 +280,9 @@ def _common_protocol(metrics: Sequence[Metric]) -> dict[str, Any]:
 
 
 def _metric_row(name: str, metric: Metric, common: Mapping[str, Any]) -> dict[str, str]:
-    spread = "" if metric.standard_error is None else f" ± {metric.standard_error:.2g}"
     return {
         "metric": name.replace("_", " "),
-        "value": f"{metric.value:.4g}{spread}",
+        "value": metric.rounded,
         "unit": metric.unit,
         "kind": metric.kind,
         "protocol": _words({k: v for k, v in metric.protocol.items() if k not in common}),

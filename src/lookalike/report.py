@@ -37,9 +37,20 @@ class Metric:
     standard_error: float | None = None
 
     def __str__(self) -> str:
-        spread = "" if self.standard_error is None else f" ± {self.standard_error:.2g}"
         kind = "" if self.kind == "exact" else f" ({self.kind})"
-        return f"{_digits(self.value)}{spread} {self.unit}".rstrip() + kind
+        return f"{self.rounded} {self.unit}".rstrip() + kind
+
+    @property
+    def rounded(self) -> str:
+        """The value and its standard error, both to two digits of the latter: "0.02494 ± 0.00070"."""
+        error = self.standard_error
+        if error is None or not (math.isfinite(self.value) and math.isfinite(error) and error > 0):
+            return _digits(self.value) + ("" if error is None else f" ± {_digits(error)}")
+        decimals = 1 - int(f"{error:.1e}".partition("e")[2])
+        if decimals > 8 or abs(self.value) >= 1e7:
+            return f"{self.value:.3e} ± {error:.1e}"
+        value, error = round(self.value, decimals) + 0.0, round(error, decimals)  # no -0
+        return f"{value:.{max(0, decimals)}f} ± {error:.{max(0, decimals)}f}"
 
     def json(self) -> dict[str, Any]:
         return {
@@ -91,13 +102,20 @@ class Report:
         lines = [self.title] if self.title else []
         if self.metrics:
             lines += _align([[name, str(metric)] for name, metric in self.metrics.items()])
-        lines += [f"  skipped {name}: {why}" for name, why in self.skipped.items()]
+        lines += [f"  skipped {names}: {why}" for why, names in self._reasons().items()]
         if self.rows:
             cells = [[_cell(value) for value in row.values()] for row in self.rows]
             lines += _align([list(self.rows[0]), *cells])
         lines += list(self.notes)
         lines += [f"wrote {path}" for path in self.files]
         return "\n".join(lines)
+
+    def _reasons(self) -> dict[str, str]:
+        """What was skipped, by why."""
+        reasons: dict[str, list[str]] = {}
+        for name, why in self.skipped.items():
+            reasons.setdefault(why, []).append(name)
+        return {why: ", ".join(names) for why, names in reasons.items()}
 
     def _repr_html_(self) -> str:
         parts = [f"<h4>{html.escape(self.title)}</h4>"]
@@ -108,7 +126,7 @@ class Report:
             ]
             parts.append(html_table(rows))
         if self.skipped:
-            parts.append(html_table([{"skipped": name, "why": why} for name, why in self.skipped.items()]))
+            parts.append(html_table([{"skipped": names, "why": why} for why, names in self._reasons().items()]))
         if self.rows:
             parts.append(html_table(self.rows))
         parts += [f"<p>{html.escape(note)}</p>" for note in self.notes]

@@ -232,7 +232,8 @@ class Run:
         folder, said = self.newest()
         if folder is None:
             raise UserError(
-                f"{self.path} has no checkpoint yet. Go on with `lookalike train ... -o {self.path} --resume`."
+                f"{self.path} has no checkpoint yet: wait for its training, or go on with "
+                f"`lookalike train ... -o {self.path} --resume`."
             )
         model = self.recipe.model(self.spec, **networks)
         _fill(model, folder / "ema.safetensors")
@@ -280,7 +281,7 @@ def held(path: str | Path) -> Iterator[None]:
         raise UserError(f"cannot write to {path}: {error.strerror or error}. Choose another -o.") from None
     try:
         yield
-    except Exception:
+    except BaseException:
         if fresh and not any((path / "checkpoints").glob("[0-9]*")):  # nothing came of it
             _clear(path)
         raise
@@ -323,7 +324,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}.") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def _fill(model: nn.Module, weights: Path) -> None:

@@ -7,6 +7,7 @@ place is whole.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import http.client
@@ -90,7 +91,7 @@ def contents(remotes: Sequence[Remote], progress: Progress | None = None) -> lis
                 names = ", ".join(path.name for path in absent if not path.exists())
                 raise UserError(
                     f"{remote.url} cannot be downloaded ({error}); put {names} into {path.parent}, or set "
-                    "LOOKALIKE_DATA to where they are."
+                    f"LOOKALIKE_DATA to the folder in which {path.parent.name}/ holds them."
                 ) from None
     return [_checked(remote, path) for remote, path in zip(remotes, paths, strict=True)]
 
@@ -103,10 +104,11 @@ def _checked(remote: Remote, path: Path) -> bytes:
 
 
 def _download(remote: Remote, path: Path, progress: Progress | None) -> None:
-    part = path.with_name(path.name + ".part")
+    part, lock = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.lock")
+    made = [folder for folder in path.parents if not folder.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{part}.lock"):  # two processes that want one file: the second finds it there
+        with FileLock(lock):  # two processes that want one file: the second finds it there
             if path.exists():
                 return
             log.info("downloading %s to %s", remote.url, path)
@@ -122,6 +124,18 @@ def _download(remote: Remote, path: Path, progress: Progress | None) -> None:
         raise UserError(
             f"{path} cannot be written ({error.strerror or error}); set LOOKALIKE_DATA to a folder that can."
         ) from None
+    finally:
+        _tidy(part, lock, made)
+
+
+def _tidy(part: Path, lock: Path, made: Sequence[Path]) -> None:
+    """Leave nothing but what came of the network: a file, or the part of one to go on from."""
+    with contextlib.suppress(OSError):
+        if part.exists() and part.stat().st_size == 0:
+            part.unlink()
+        lock.unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()  # not one that holds something
 
 
 def _resume(url: str, path: Path, part: Path, progress: Progress | None) -> None:

@@ -146,7 +146,7 @@ def standardised(features: Tensor, real: Tensor) -> Tensor:
     Arguments:
         features, real: shapes (N, D) and (M, D), float64.
     """
-    mean, std = real.mean(0), real.std(0)
+    mean, std = real.mean(0), real.std(0, correction=int(len(real) > 1))
     varies = std > 1e-6 * (1 + mean.abs())  # what float32 leaves of a constant is not spread
     return (features - mean) / torch.where(varies, std, 1.0)
 

@@ -160,9 +160,11 @@ class Encoder(Latent):
         return self.decode(self.encode(x, y), y)
 
 
-def pictured(model: Explicit | Implicit, n: int, y: Tensor | None = None, *, seed: int = 0) -> Tensor:
+def pictured(model: Explicit | Implicit, n: int, *, seed: int = 0) -> Tensor:
     """What a picture of n draws shows, shape (n, *spec.shape): the draws themselves, or of images the means
-    given the code where there are such, since noise that is independent in each pixel hides what the code says."""
+    given the code where there are such, since noise that is independent in each pixel hides what the code says.
+    Of a conditional model all classes in turn."""
+    y = torch.arange(n, device=model.device) % len(model.spec.classes) if model.conditional else None
     if isinstance(model, Bounded) and model.spec.kind == "images":
         return model.sample_means(n, y, seed=seed)
     return model.sample(n, y, seed=seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ from ..models.base import Bounded, Explicit, Implicit, Latent, Model
 from ..options import check
 from ..run import Run
 from ..training.device import find_device
+from ..training.progress import tell
 
 CHUNK = 250  # samples drawn at a time, to bound memory; whole chunks do not depend on how many are asked for
 
 
 def say(words: str) -> None:
     """A sentence to the user, on stderr: stdout is for answers."""
-    sys.stderr.write(words + "\n")
-    sys.stderr.flush()
+    tell(f"{words}\n")
 
 
 def open_run(run: str | Path | Run, device: str = "auto") -> tuple[Run, Model, torch.device]:
@@ -112,9 +111,12 @@ def draw(
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """n samples at once, as `draws` gives them, shape (n, *spec.shape)."""
-    drawn: list[Tensor] = []
+    x, done = torch.empty(0), 0
     for chunk in draws(model, n, seed=seed, y=y, temperature=temperature, means=means):
-        drawn.append(chunk)
+        if done == 0:  # room for all at once: where there is too little it is known now, not hours later
+            x = chunk.new_empty(n, *chunk.shape[1:])
+        x[done : done + len(chunk)] = chunk
+        done += len(chunk)
         if progress is not None:
-            progress(sum(map(len, drawn)), n)
-    return torch.cat(drawn)
+            progress(done, n)
+    return x

@@ -14,6 +14,7 @@ from ..run import Run
 from ._evidence import SAMPLED
 from ._output import png, write
 from .evaluate import measure
+from .reconstruct import reconstructions
 from .sample import log_density
 
 ITEMS = 1000  # of the validation split; the test split is for `evaluate`
@@ -44,9 +45,8 @@ def draw_pictures(run: Run, model: Model, data: Data, seed: int) -> None:
     if isinstance(model, Explicit | Implicit):
         real, _ = data.valid.first(SHOWN[spec.kind], seed)
         n = SHOWN[spec.kind]
-        y = torch.arange(n, device=model.device) % len(spec.classes) if model.conditional else None
-        x = pictured(model, n, y, seed=seed).cpu()
+        x = pictured(model, n, seed=seed).cpu()
         write(folder / "samples.png", png(show(spec, x, real, log_density(model) if in_plane(spec) else None)))
     if isinstance(model, Encoder):
-        x, _ = data.valid.first(PAIRS[spec.kind], seed)
-        write(folder / "reconstructions.png", png(compare(spec, x, model.reconstruct(x.to(model.device)).cpu())))
+        x, x_hat = reconstructions(model, data.valid.first(PAIRS[spec.kind], seed), seed)
+        write(folder / "reconstructions.png", png(compare(spec, x, x_hat)))

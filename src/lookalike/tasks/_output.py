@@ -22,6 +22,7 @@ from torch import Tensor
 from ..errors import UserError, nearest
 from ..run import write_atomically
 from ..spec import Spec
+from ..training.progress import tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,7 +164,6 @@ def counter(what: str) -> Callable[[int, int], None]:
         if now - started < 1 or (now - last < (0.3 if live else 15) and not (over and live)):
             return
         last = now
-        sys.stderr.write(f"\r{what} {done}/{total}\x1b[K" + "\n" * over if live else f"{what} {done}/{total}\n")
-        sys.stderr.flush()
+        tell(f"\r{what} {done}/{total}\x1b[K" + "\n" * over if live else f"{what} {done}/{total}\n")
 
     return told

@@ -24,7 +24,7 @@ from ..models.base import Bounded, Explicit, Model
 from ..options import Range
 from ..page import write_page
 from ..report import Metric, MetricKind, Report
-from ._common import open_run, open_run_data
+from ._common import open_run, open_run_data, say
 from ._evidence import Evidence, How, SplitName, Teller, absent, quiet
 from ._output import counter
 
@@ -84,7 +84,10 @@ def evaluate(
         skipped=skipped,
     )
     if data is None and metrics is None:  # the whole of it: what the page of the run is to say
-        write_page(opened, report=report)
+        try:
+            write_page(opened, report=report)
+        except UserError as why:  # the numbers do not wait for a page
+            say(f"note: {why}")
     return report
 
 
@@ -136,7 +139,7 @@ def _choose(
             raise UserError(f"no metric named {name!r}.{nearest(name, METRICS)} There are: {', '.join(METRICS)}.")
         entry = METRICS[name]
         if data.spec.kind not in entry.kinds:
-            skipped[name] = f"it is for {' and '.join(entry.kinds)}, and this data is {data.spec.kind}"
+            skipped[name] = f"for {' and '.join(entry.kinds)}, and this data is {data.spec.kind}"
         elif lacking := [word for word in entry.evidence.values() if word in missing]:
             skipped[name] = missing[lacking[0]]
         else:

@@ -157,4 +157,4 @@ def _picture(data: Data) -> bytes:
     from ..pictures import show
 
     x, _ = data.train.first(DRAWN if data.spec.kind == "images" else LOOKED_AT)
-    return png(show(data.spec, x, log_density=data.log_density))
+    return png(show(data.spec, None, x, data.log_density))

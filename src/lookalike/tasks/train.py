@@ -168,7 +168,7 @@ def _where(data: Data) -> str:
     """What opens the data from any folder."""
     if data.name in DATASETS or not data.reopens:
         return data.name
-    return str(Path(data.name).expanduser().absolute())
+    return os.path.abspath(Path(data.name).expanduser())
 
 
 def _command() -> str:
