@@ -27,7 +27,7 @@ print(lookalike.inspect(str(table)))
 run = lookalike.train("made", table, out=folder / "made", overwrite=True, steps=1500)
 
 # More rows, in your own words, units and decimals.
-lookalike.sample(run.path, n=1000, out=folder / "more.csv", overwrite=True)
+lookalike.sample(run, n=1000, out=folder / "more.csv", overwrite=True)
 print("\n".join((folder / "more.csv").read_text().splitlines()[:5]))
 
 # -log p(row) says how rare a row is: the model was told nothing of what is odd.

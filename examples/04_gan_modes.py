@@ -17,7 +17,7 @@ real, _ = lookalike.open_data("ring8").test.first(1000)
 pictures = []
 for recipe in ("gan", "lsgan"):
     run = lookalike.train(recipe, "ring8", out=f"runs/04/{recipe}", overwrite=True, steps=2500, batch_size=128)
-    print(lookalike.evaluate(run.path, metrics=("modes_found", "high_quality")))
+    print(lookalike.evaluate(run, metrics=("modes_found", "high_quality")))
     pictures.append(points(lookalike.load(run).sample(1000, seed=0), real, names=(recipe, "")))
 stack(pictures).save("runs/04/modes.png")
 print("samples of both over data: runs/04/modes.png")

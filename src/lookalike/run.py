@@ -77,12 +77,14 @@ class Run:
         return cls(path, header)
 
     @classmethod
-    def open(cls, path: str | Path) -> Run:
-        """The run in a folder.
+    def open(cls, path: str | Path | Run) -> Run:
+        """The run in a folder, or the run itself.
 
         Raises:
             UserError: there is none, or its run.json cannot be read.
         """
+        if isinstance(path, Run):
+            return path
         path = Path(path)
         if not (path / "run.json").is_file():
             what = "is not a run folder (it has no run.json)" if path.exists() else "does not exist"
@@ -307,7 +309,7 @@ def load(path: str | Path | Run, *, device: str = "cpu", **networks: nn.Module) 
         device: where to put it.
         networks: the user's own modules, where the run was trained with such.
     """
-    run = path if isinstance(path, Run) else Run.open(path)
+    run = Run.open(path)
     model, said = run.load_model(**networks)
     for sentence in said:
         warnings.warn(sentence, stacklevel=2)

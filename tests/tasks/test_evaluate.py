@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
 import pytest
@@ -289,7 +291,9 @@ def test_the_flag_offers_every_feature_space():
 
 def test_the_answer_has_the_agreed_shape(points, monkeypatch):
     model = Gaussian(points.spec)
-    monkeypatch.setattr(task, "open_run", lambda run, device: (None, model, torch.device("cpu")))
+    monkeypatch.setattr(
+        task, "open_run", lambda run, device: (SimpleNamespace(path=Path(run)), model, torch.device("cpu"))
+    )
     monkeypatch.setattr(task, "open_run_data", lambda run, data, **how: points)
     monkeypatch.setattr(task, "write_page", lambda run, report: None)
     told: list[str] = []

@@ -77,6 +77,15 @@ def test_the_same_seed_gives_the_same_items_as_the_model_itself(vae, tmp_path):
     assert (more != other).any()
 
 
+def test_the_run_that_train_gave_is_as_good_as_the_name_of_its_folder(flow, tmp_path):
+    run = lookalike.Run.open(flow)
+    named, given = (sample(of, n=3, out=tmp_path / f"{i}.csv").json() for i, of in enumerate((flow, run)))
+    assert {**named, "files": []} == {**given, "files": []}
+    assert (tmp_path / "0.csv").read_bytes() == (tmp_path / "1.csv").read_bytes()
+    answers = [lookalike.evaluate(of, metrics=("nats",)).json() for of in (flow, Path(flow), run)]
+    assert answers[0] == answers[1] == answers[2]
+
+
 def test_a_folder_holds_a_picture_of_each_item(vae, tmp_path):
     sample(vae, n=3, out=tmp_path / "folder", means=False)
     sample(vae, n=3, out=tmp_path / "x.npz")

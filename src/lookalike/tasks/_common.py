@@ -28,7 +28,7 @@ def say(words: str) -> None:
 
 def open_run(run: str | Path | Run, device: str = "auto") -> tuple[Run, Model, torch.device]:
     """A run and its trained model in eval mode on the device that was asked for."""
-    opened = run if isinstance(run, Run) else Run.open(run)
+    opened = Run.open(run)
     model, said = opened.load_model()
     for sentence in said:
         say(f"note: {sentence}")

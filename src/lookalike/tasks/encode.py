@@ -19,7 +19,7 @@ from .reconstruct import encoder
 
 
 def encode(
-    run: str,
+    run: str | Path | Run,
     data: str | None = None,
     *,
     split: Literal["all", "train", "valid", "test"] = "all",
@@ -71,8 +71,8 @@ def encode(
         codes = {f"z{i}": z[:, i].numpy() for i in range(z.shape[1])}
         write(path, csv(pd.DataFrame({**columns, **codes})))
     return Report(
-        title=f"{len(z)} codes of length {z.shape[1]}: {found.name} through {run}",
-        facts={"run": str(run), "data": found.name, "split": split, "n": len(z), "latent": z.shape[1]},
+        title=f"{len(z)} codes of length {z.shape[1]}: {found.name} through {opened.path}",
+        facts={"run": str(opened.path), "data": found.name, "split": split, "n": len(z), "latent": z.shape[1]},
         files=[str(path)],
     )
 

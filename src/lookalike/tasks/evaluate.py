@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -24,13 +25,14 @@ from ..models.base import Bounded, Explicit, Model
 from ..options import Range
 from ..page import write_page
 from ..report import Metric, MetricKind, Report
+from ..run import Run
 from ._common import open_run, open_run_data, say
 from ._evidence import Evidence, How, SplitName, Teller, absent, quiet
 from ._output import counter
 
 
 def evaluate(
-    run: str,
+    run: str | Path | Run,
     data: str | None = None,
     *,
     split: SplitName = "test",
@@ -78,8 +80,8 @@ def evaluate(
         progress=counter,
     )
     report = Report(
-        title=f"{run} on {found.name}, {split} split",
-        facts={"run": str(run), "data": found.name, "split": split},
+        title=f"{opened.path} on {found.name}, {split} split",
+        facts={"run": str(opened.path), "data": found.name, "split": split},
         metrics=numbers,
         skipped=skipped,
     )

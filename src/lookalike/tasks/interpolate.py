@@ -85,7 +85,7 @@ WAYS = {"straight": lerp, "great circle": slerp}
 
 
 def interpolate(
-    run: str,
+    run: str | Path | Run,
     data: str | None = None,
     *,
     n: Annotated[int, Range(1, 1000)] = 6,
@@ -147,8 +147,8 @@ def interpolate(
         write(path, png(_picture(spec, ways, x, found, split)))
     of = f"items of {found.name}" if isinstance(model, Encoder) and found else "draws of the prior"
     return Report(
-        title=f"{len(ends[0])} ways of {steps} steps between {of}, through {run}",
-        facts={"run": str(run), "between": of, "n": len(ends[0]), "steps": steps, "seed": seed},
+        title=f"{len(ends[0])} ways of {steps} steps between {of}, through {opened.path}",
+        facts={"run": str(opened.path), "between": of, "n": len(ends[0]), "steps": steps, "seed": seed},
         files=[str(path)],
     )
 

@@ -20,7 +20,7 @@ from .evaluate import measure
 
 
 def reconstruct(
-    run: str,
+    run: str | Path | Run,
     data: str | None = None,
     *,
     n: Annotated[int, Range(1)] = 32,
@@ -70,8 +70,8 @@ def reconstruct(
     names = ["mse", "psnr", "ssim"] if spec.kind == "images" else ["mse"]
     metrics, _ = measure(model, found, split=split, metrics=names, limit=len(x), seed=seed)
     return Report(
-        title=f"{len(x)} items of {found.name}, {split} split, through {run} and back",
-        facts={"run": str(run), "data": found.name, "split": split, "n": len(x)},
+        title=f"{len(x)} items of {found.name}, {split} split, through {opened.path} and back",
+        facts={"run": str(opened.path), "data": found.name, "split": split, "n": len(x)},
         metrics=metrics,
         files=[str(path)],
     )

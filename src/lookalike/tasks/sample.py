@@ -41,7 +41,7 @@ ENOUGH = 500
 
 
 def sample(
-    run: str,
+    run: str | Path | Run,
     *,
     n: Annotated[int, Range(1)] = 64,
     out: Path | None = None,
@@ -100,9 +100,9 @@ def sample(
     else:
         write_folder(path, x)
     what = "means of samples" if means and isinstance(model, Bounded) else "samples"
-    facts = {"run": str(run), "n": n, "what": what, "seed": seed, "temperature": temperature}
+    facts = {"run": str(opened.path), "n": n, "what": what, "seed": seed, "temperature": temperature}
     return Report(
-        title=f"{n} {what} of {run}, seed {seed}",
+        title=f"{n} {what} of {opened.path}, seed {seed}",
         facts=facts if label is None else {**facts, "label": label},
         files=[str(path)],
     )
