@@ -119,7 +119,7 @@ def test_a_run_cut_in_two_equals_an_unbroken_one_bit_for_bit(tmp_path) -> None:
     state: State | None = None
     for stop in (13, 30, 57):
 
-        def examine(model: Model, step: int, stop: int = stop) -> dict[str, float]:
+        def examine(model: Model, step: int, last: bool, stop: int = stop) -> dict[str, float]:
             torch.randn(5)  # looking must not disturb what is random in training
             if step >= stop and step < 57:
                 raise InterruptedError

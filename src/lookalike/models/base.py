@@ -49,6 +49,8 @@ class Model(nn.Module, ABC):
     """Whether its networks train well in bfloat16 (its losses are float32 in any case)."""
     channels_last: ClassVar[bool] = True
     """Whether its convolutions are faster with the channels innermost."""
+    draws_slowly: ClassVar[bool] = False
+    """Whether an image is drawn pixel by pixel, so that few are drawn where many would do for others."""
     conditional: bool = False
     """Whether labels y say what it draws."""
 

@@ -11,6 +11,7 @@ from ..page import PICTURES, write_page
 from ..pictures import compare, in_plane, show
 from ..report import Report
 from ..run import Run
+from ..training.examine import FEW
 from ._evidence import SAMPLED
 from ._output import png, write
 from .evaluate import measure
@@ -44,7 +45,7 @@ def draw_pictures(run: Run, model: Model, data: Data, seed: int) -> None:
     folder = run.path / PICTURES
     if isinstance(model, Explicit | Implicit):
         real, _ = data.valid.first(SHOWN[spec.kind], seed)
-        n = SHOWN[spec.kind]
+        n = FEW if model.draws_slowly else SHOWN[spec.kind]
         x = pictured(model, n, seed=seed).cpu()
         write(folder / "samples.png", png(show(spec, x, real, log_density(model) if in_plane(spec) else None)))
     if isinstance(model, Encoder):

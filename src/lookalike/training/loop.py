@@ -37,10 +37,11 @@ from .state import State
 GRID = 100  # steps between snapshots in memory; checkpoints by the clock fall on the same grid
 PATIENCE = 3  # roll-backs before giving up
 MILESTONES = 20  # times a training is examined and saved
+SECOND = 1.0  # seconds from which on another Ctrl-C is meant as such
 SAVE_EVERY = 120.0  # seconds between checkpoints, where milestones are rarer
 
-Examine = Callable[[Model, int], dict[str, float]]
-"""What to measure and draw of the averaged model at a milestone: (model, step) -> figures."""
+Examine = Callable[[Model, int, bool], dict[str, float]]
+"""What to measure and draw of the averaged model at a milestone: (model, step, whether it is the last) -> figures."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -282,7 +283,7 @@ class _Desk:
         if self.examine is None:
             return
         model = self.state.average.eval()
-        figures = self.examine(model, self.state.step)
+        figures = self.examine(model, self.state.step, self.milestone >= MILESTONES)
         if self.run is not None and figures:
             seconds = round(self.state.seconds, 3)
             self.run.log({"step": self.state.step, "seconds": seconds, "split": "valid", **figures})
@@ -305,12 +306,18 @@ def _stopping() -> Iterator[threading.Event]:
         yield asked
         return
 
+    since = 0.0
+
     def ask(_number: int, _frame: FrameType | None) -> None:
-        if asked.is_set():
+        nonlocal since
+        # `torchrun` hands on the signal that the terminal gave to each process already: that is no second one.
+        if asked.is_set() and time.monotonic() - since > SECOND:
             raise KeyboardInterrupt
+        since = since or time.monotonic()
         asked.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in heeded}
     try:
         yield asked
     finally:

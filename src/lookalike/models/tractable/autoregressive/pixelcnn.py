@@ -40,6 +40,7 @@ class PixelCNN(Explicit):
     """
 
     exact = True
+    draws_slowly = True
     channels_last = False  # the two stacks' narrow kernels are slower so
 
     def __init__(
