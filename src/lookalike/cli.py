@@ -145,6 +145,8 @@ class _Task(click.Command):
         if began := click.get_current_context().obj:
             began()
         report = self.task(**{name: value for name, value in given.items() if value is not None})
+        if os.environ.get("RANK", "0") != "0":  # of several processes the first one answers
+            return
         try:
             click.echo(json.dumps(report.json()) if json_ else str(report))
         except OSError as error:

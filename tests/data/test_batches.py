@@ -65,3 +65,12 @@ def test_coins_are_independent_of_each_other():
 
 def test_seeds_of_different_parts_differ():
     assert len({hash_seed(*parts) for parts in [(0, 1), (1, 0), (0, 1, 0), ("split", 1), (0,)]}) == 5
+
+
+def test_a_thinned_split_is_spread_over_sorted_data():
+    y = torch.arange(1000) // 100
+    few = Split(InMemory(torch.arange(1000, dtype=torch.float64)[:, None]), y).thinned(50)
+    assert torch.bincount(few.y).tolist() == [5] * 10
+    x, labels = few.first(50)
+    assert torch.equal(x[:, 0].long() // 100, labels)
+    assert few.thinned(50) is few

@@ -23,7 +23,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..spec import Spec
 from .arrays import classes_of, stored
-from .base import Data, InMemory, Source, Split
+from .base import Data, InMemory, Part, Source, Split
 from .decoding import Decoding, refit, regrid
 from .splits import split_indices
 
@@ -65,20 +65,6 @@ class Pictures:
     notes: tuple[str, ...] = ()
     parts: tuple[Tensor, Tensor, Tensor] | None = None
     names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some items of a source, as a source."""
-
-    source: Source
-    indices: Tensor
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def take(self, indices: Tensor) -> Tensor:
-        return self.source.take(self.indices[indices.cpu()])
 
 
 def array_pictures(

@@ -99,7 +99,7 @@ class Evidence:
         return {**known, **{word: standardised(known[word], known["real"]) for word in compared}}
 
     def _chunks(self, split: Split, limit: int | None) -> Iterator[tuple[Tensor, Tensor | None]]:
-        for x, y in split.all(limit, self.chunk, self.how.seed):
+        for x, y in split.thinned(limit).all(None, self.chunk, self.how.seed):
             yield onto(x, self.model.device), None if y is None else y.to(self.model.device)
 
     def _draw(self) -> Tensor:

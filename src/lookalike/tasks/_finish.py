@@ -44,10 +44,10 @@ def draw_pictures(run: Run, model: Model, data: Data, seed: int) -> None:
     spec = model.spec
     folder = run.path / PICTURES
     if isinstance(model, Explicit | Implicit):
-        real, _ = data.valid.first(SHOWN[spec.kind], seed)
+        real, _ = data.valid.thinned(SHOWN[spec.kind]).first(SHOWN[spec.kind], seed)
         n = FEW if model.draws_slowly else SHOWN[spec.kind]
         x = pictured(model, n, seed=seed).cpu()
         write(folder / "samples.png", png(show(spec, x, real, log_density(model) if in_plane(spec) else None)))
     if isinstance(model, Encoder):
-        x, x_hat = reconstructions(model, data.valid.first(PAIRS[spec.kind], seed), seed)
+        x, x_hat = reconstructions(model, data.valid.thinned(PAIRS[spec.kind]).first(PAIRS[spec.kind], seed), seed)
         write(folder / "reconstructions.png", png(compare(spec, x, x_hat)))

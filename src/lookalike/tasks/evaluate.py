@@ -57,7 +57,7 @@ def evaluate(
         metrics: names of metrics, as `lookalike catalog` lists them; all that apply where it is left out.
         samples: items to draw from the model for the metrics that compare samples.
         importance_samples: draws for each item in the importance-weighted bounds.
-        limit: measure on the first so many items of the split only.
+        limit: measure on so many items only, spread evenly over the split.
         features: where samples are compared; auto takes random-conv for images and units for the rest.
         device: cpu, cuda, mps, or auto.
         seed: of the samples, and of whatever else is drawn.

@@ -62,7 +62,7 @@ def inspect(data: str, *, out: Path | None = None, overwrite: bool = False, seed
 
 def _of_images(data: Data) -> list[dict[str, str]]:
     C, H, W = data.spec.shape
-    x, _ = data.items.first(LOOKED_AT)
+    x, _ = data.items.thinned(LOOKED_AT).first(LOOKED_AT)
     facts = {
         "size": f"{H}x{W} pixels, {C} channel{'s' * (C > 1)}",
         "intensities": f"{data.spec.levels} levels, mean {x.mean():.3f}, std {x.std():.3f}",

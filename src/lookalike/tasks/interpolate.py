@@ -186,7 +186,7 @@ def _picture(spec: Spec, ways: dict[str, Tensor], x: Tensor | None, data: Data |
     from ..pictures import grid, paths, stack
 
     if spec.kind != "images":
-        real = None if data is None else data.splits[split].first(2000)[0]
+        real = None if data is None else data.splits[split].thinned(2000).first(2000)[0]
         return paths(ways, real, every=FINE, names=[column.name for column in spec.columns])
     steps = next(iter(ways.values())).shape[1]
     heads = [f"{t:.2g}" for t in torch.linspace(0, 1, steps).tolist()]

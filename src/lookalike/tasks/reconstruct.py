@@ -57,7 +57,7 @@ def reconstruct(
     _, model, _ = open_run(opened, device)
     encoder(model, "reconstruct")
     found = open_run_data(opened, data, **how)
-    x, x_hat = reconstructions(model, found.splits[split].first(n, seed), seed)
+    x, x_hat = reconstructions(model, found.splits[split].thinned(n).first(n, seed), seed)
     spec = opened.spec
     if ending == ".npz":
         write(path, npz(x=x, x_hat=x_hat, **column_names(spec)))

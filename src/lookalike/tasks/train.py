@@ -8,7 +8,7 @@ import platform
 import shlex
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from ..training.device import find_device
 from ..training.examine import Examiner
 from ..training.loop import Interrupted, fit
 from ..training.players import rates
-from ..training.processes import barrier, joined, own_device
+from ..training.processes import joined, led, own_device
 from ..training.progress import Line, duration
 from ._common import say
 from ._finish import finish
@@ -81,17 +81,18 @@ def train(
     out = Path(out or f"runs/{recipe}-{_slug(opened.name)}")
     header = _header(resolved, opened, seed, place, precision, networks)
 
-    with joined(place) as team, held(out) if team.leads else nullcontext():
-        if team.leads:
-            goes_on = resume and (out / "run.json").exists()
-            run = _take_up(out, header) if goes_on else Run.create(out, header, overwrite=overwrite)
-            if tensorboard:
-                run.mirror()
-            for words in (str(opened), *opened.notes, f"training {recipe} on {place} into {out}"):
-                say(words)
-        barrier(team)
-        if not team.leads:
-            run = Run.open(out)
+    def begin() -> Run:
+        holding.enter_context(held(out))
+        goes_on = resume and (out / "run.json").exists()
+        run = _take_up(out, header) if goes_on else Run.create(out, header, overwrite=overwrite)
+        if tensorboard:
+            run.mirror()
+        for words in (str(opened), *opened.notes, f"training {recipe} on {place} into {out}"):
+            say(words)
+        return run
+
+    with joined(place) as team, ExitStack() as holding:
+        run = led(begin, team, place) or Run.open(out)
         try:
             state = fit(
                 model,

@@ -62,7 +62,7 @@ class Examiner:
 
     def _draw(self, model: Model, step: int) -> None:
         drawn = FEW if model.draws_slowly else DRAWN[model.spec.kind]
-        x, y = self.data.valid.first(drawn, self.seed)
+        x, y = self.data.valid.thinned(drawn).first(drawn, self.seed)
         if isinstance(model, Explicit | Implicit):
             picture = show(model.spec, pictured(model, drawn, seed=self.seed).cpu(), real=x)
         elif isinstance(model, Encoder):
@@ -78,7 +78,7 @@ class Examiner:
 
 def held_out(model: Model, data: Data, seed: int = 0) -> dict[str, float]:
     """A model's own figure on validation items: bits/dim of a density, squared error of a code."""
-    batches = data.valid.to(model.device).all(ITEMS, seed=seed)
+    batches = data.valid.thinned(ITEMS).to(model.device).all(seed=seed)
     if isinstance(model, Explicit):
         log_prob = torch.cat([model.log_prob(x, y) for x, y in batches])
         return {"bits_per_dim": bits_per_dim(log_prob, model.spec.dims).mean().item()}

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from ..errors import UserError
+
+T = TypeVar("T")
 
 
 class Team(NamedTuple):
@@ -42,6 +46,7 @@ def joined(device: torch.device) -> Iterator[Team]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield Team(dist.get_rank(), world)
+        dist.barrier()  # the launcher may end all when the first has ended
     finally:
         dist.destroy_process_group()
 
@@ -72,6 +77,7 @@ def average_gradients(parameters: Sequence[nn.Parameter], team: Team) -> None:
         _grad(p).copy_(mean.view_as(p))
 
 
+@torch.no_grad()
 def follow_leader(tensors: Sequence[Tensor], team: Team) -> None:
     """Give every process the leader's values, in place."""
     if team.world > 1:
@@ -79,10 +85,22 @@ def follow_leader(tensors: Sequence[Tensor], team: Team) -> None:
             dist.broadcast(tensor, src=0)
 
 
-def barrier(team: Team) -> None:
-    """Wait until every process is here."""
-    if team.world > 1:
-        dist.barrier()
+def led(do: Callable[[], T], team: Team, device: torch.device) -> T | None:
+    """What the leader does while the others wait, None for them.
+
+    Raises:
+        UserError: the leader made a mistake; all stop, since one that waits for it would wait for ever.
+    """
+    done, mistake = None, None
+    if team.leads:
+        try:
+            done = do()
+        except UserError as error:
+            mistake = error
+    (sound,) = agreed([float(mistake is None)], team, device)
+    if not sound:
+        raise mistake or UserError("the first process could not begin, and says why.")
+    return done
 
 
 def agreed(values: Sequence[float], team: Team, device: torch.device) -> list[float]:
