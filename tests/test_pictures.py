@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lookalike import pictures
+from lookalike.pictures.chart import MODEL
 from lookalike.pictures.curves import MOST_PANELS
 from lookalike.spec import Column, Spec
 
@@ -165,3 +166,14 @@ def items(kind: str) -> tuple[Spec, torch.Tensor]:
     columns = (Column("age", decimals=0), Column("kind", categories=("cat", "dog", "")))
     x = torch.stack([torch.randn(50) * 10, torch.randint(3, (50,)).float()], dim=1)
     return Spec("table", (2,), columns=columns), x.double()
+
+
+def test_data_alone_is_drawn_as_data():
+    spec = Spec("table", (2,), columns=(Column("a"), Column("b", ("u", "v"))))
+    rows = torch.stack([torch.linspace(0, 1, 40), (torch.arange(40) % 2).float()], 1)
+    alone, beside = (pixels(pictures.show(spec, x, rows)).reshape(-1, 3) for x in (None, rows))
+    model = np.array([int(MODEL[i : i + 2], 16) for i in (1, 3, 5)])
+    assert not (abs(alone - model) < 8).all(1).any(), "nothing was made by a model"
+    assert (abs(beside - model) < 8).all(1).any()
+    points = Spec("points", (2,), columns=(Column("a"), Column("b")))
+    assert pictures.show(points, None, rows).size == pictures.show(points, rows).size
