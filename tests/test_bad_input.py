@@ -410,3 +410,30 @@ def test_two_processes_answer_once_and_fail_together() -> None:
     again = subprocess.run([*launch, *TRAIN], capture_output=True, text=True, env=environment, check=False, timeout=60)
     assert again.returncode != 0
     assert "error: new exists" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "says"),
+    [
+        ("evaluate", {"split": "tset"}, "evaluate: split must be one of valid, test, train, but is 'tset'"),
+        ("evaluate", {"samples": "many"}, "evaluate: samples must be a whole number, but is 'many'"),
+        ("sample", {"n": 0}, "sample: n must be at least 1, but is 0"),
+        ("sample", {"temperature": float("nan")}, "sample: temperature must be at least 0"),
+        ("encode", {"out": 3}, "encode: out must be text, but is 3"),
+        ("train", {"precision": "fp8"}, "train: precision must be one of auto, float32, bf16"),
+        ("train", {"seed": "x"}, "train: seed must be a whole number, but is 'x'"),
+        ("train", {"device": None}, "train: device must be text, but is None"),
+    ],
+)
+def test_python_refuses_what_the_command_line_refuses(
+    task: str, options: dict[str, Any], says: str, trained: Path
+) -> None:
+    arguments = ("linear-ae", "digits") if task == "train" else (trained,)
+    with pytest.raises(lookalike.UserError, match=says):
+        getattr(lookalike, task)(*arguments, **options)
+
+
+def test_labels_that_lack_are_said() -> None:
+    x = np.random.default_rng(0).random((20, 8, 8))
+    with pytest.raises(lookalike.UserError, match="lacks the labels of 10 of its 20 pictures"):
+        lookalike.open_data((x, ["a", None] * 10))

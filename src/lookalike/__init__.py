@@ -37,7 +37,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     if name in _tasks():
-        return getattr(importlib.import_module(f"{__name__}.tasks.{name}"), name)
+        checked = importlib.import_module(f"{__name__}.options").checked
+        return checked(getattr(importlib.import_module(f"{__name__}.tasks.{name}"), name))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

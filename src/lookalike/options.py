@@ -12,19 +12,22 @@ refuses a wrong name or value with one sentence, the same one in Python and in t
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import docstring_parser
 
 from .errors import UserError, nearest
 
 PLAIN = (bool, int, float, str, Path)
+
+R = TypeVar("R")
 
 MOST = 10**18
 """The largest whole number: it fits in 64 bits."""
@@ -144,6 +147,19 @@ def check(fn: Callable[..., Any], given: Mapping[str, Any], where: str, also: It
             could = sorted({*known, *also})
             raise UserError(f"{where} has no option {name!r}.{nearest(name, could)} It takes: {', '.join(could)}.")
     return {name: known[name].check(value, where) for name, value in given.items()}
+
+
+@functools.cache
+def checked(fn: Callable[..., R]) -> Callable[..., R]:
+    """`fn`, refusing a wrong value of a keyword option in the words of the command line."""
+    options = {name: option for name, option in options_of(fn).items() if not option.positional}
+
+    @functools.wraps(fn)
+    def call(*arguments: Any, **given: Any) -> R:
+        sound = {n: options[n].check(v, fn.__name__) if n in options else v for n, v in given.items()}
+        return fn(*arguments, **sound)
+
+    return call
 
 
 def parse(option: Option, text: str, where: str) -> Any:

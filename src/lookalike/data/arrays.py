@@ -112,6 +112,10 @@ def classes_of(labels: Any, n: int, where: str) -> tuple[Tensor | None, tuple[st
         array = array[:, 0]
     if array.ndim != 1 or len(array) != n:
         raise UserError(f"{where} has {n} pictures but labels of shape {array.shape}; give one label a picture.")
+    if array.dtype.kind == "O":
+        if missing := sum(label is None or label != label for label in array):
+            raise UserError(f"{where} lacks the labels of {missing} of its {n} pictures; give one label a picture.")
+        array = array.astype(str)
     if array.dtype.kind == "f":
         if not (np.isfinite(array).all() and (array == np.floor(array)).all()):
             return None, (), ["the labels are not whole numbers or words: left out"]
