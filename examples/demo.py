@@ -142,4 +142,5 @@ if __name__ == "__main__":
     except lookalike.UserError as mistake:
         sys.exit(f"error: {mistake}\nFrom the start: python examples/demo.py --fresh")
     except KeyboardInterrupt:
+        print("what is done is kept; go on with: make demo", file=sys.stderr)
         sys.exit(130)
