@@ -37,7 +37,8 @@ class Metric:
     standard_error: float | None = None
 
     def __str__(self) -> str:
-        kind = "" if self.kind == "exact" else f" ({self.kind})"
+        said = {"exact": "", "lower bound": " (from a lower bound on log p)", "estimate": " (estimate)"}
+        kind = said[self.kind]
         return f"{self.rounded} {self.unit}".rstrip() + kind
 
     @property

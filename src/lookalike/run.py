@@ -257,7 +257,8 @@ class Run:
     def __str__(self) -> str:
         told = self.json()
         figures = told["figures"].get("valid", told["figures"].get("train", {}))
-        words = "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if k not in ("step", "seconds", "split"))
+        told_anyway = ("step", "seconds", "split", "lr", "items_per_second", "gradient_norm")
+        words = "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if not k.startswith(told_anyway))
         return f"{self.path}: {self.recipe.name} on {told['data']}, {told['step']} steps  {words}".rstrip()
 
 
