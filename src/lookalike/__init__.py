@@ -14,9 +14,11 @@ import os
 import pkgutil
 from typing import Any
 
-# Before torch loads OpenMP: threads that spin while they wait starve each other on a busy machine. With both
-# cores shared, a step of a small VAE took 120 to 330 ms of processor time on two such threads, 27 on two that sleep.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before torch loads OpenMP: threads that spin for long while they wait starve each other on a busy machine. With both
+# cores shared, a step of a small VAE took 120 to 330 ms of processor time on two such threads and 12 on two that spin
+# shortly; on a quiet machine 5, where threads that sleep at once took 7 to 11.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 __version__ = "0.1.0"
 
