@@ -37,7 +37,7 @@ class Metric:
     standard_error: float | None = None
 
     def __str__(self) -> str:
-        said = {"exact": "", "lower bound": " (from a lower bound on log p)", "estimate": " (estimate)"}
+        said = {"exact": "", "lower bound": " (a bound on log p)", "estimate": " (estimate)"}
         kind = said[self.kind]
         return f"{self.rounded} {self.unit}".rstrip() + kind
 
