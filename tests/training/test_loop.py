@@ -218,3 +218,16 @@ def test_two_fits_with_one_seed_are_equal_and_another_seed_differs() -> None:
     a, b, c = (fit(made(Duel), data(), numbers, seed=seed).model for seed in (0, 0, 1))
     assert alike(a, b)
     assert not alike(a, c)
+
+
+def test_a_training_that_the_clock_ends_is_examined_at_its_end() -> None:
+    """Else the last figure in the log would be of a younger model."""
+    examined: list[tuple[int, bool]] = []
+
+    def examine(model: Model, step: int, last: bool) -> dict[str, float]:
+        examined.append((step, last))
+        return {}
+
+    state = fit(made(Plain), data(), Training(minutes=0.01, batch_size=8), examine=examine)
+    assert examined[-1] == (state.step, True)
+    assert sum(last for _, last in examined) == 1

@@ -102,9 +102,8 @@ def fit(
             done = schedule.done(state.step, elapsed)
             if stop or done >= 1:
                 break
-            desk.note(game.step(schedule.rate(state.step, done), line), done)
-    # A milestone falls on the last step too, so a training that was not interrupted is examined and saved.
-    desk.finish(examined=done >= 1)
+            desk.note(game.step(schedule.rate(state.step, done), line))
+    desk.finish(ended=done >= 1)
     if stop and done < 1:
         raise Interrupted(state.step)
     return state
@@ -229,8 +228,8 @@ class _Desk:
         self.logged_step = self.first_step = state.step
         self.first_seconds = state.seconds
 
-    def note(self, logs: dict[str, Tensor], done: float) -> None:
-        """Take in what one step logged; `done` is the share done before it."""
+    def note(self, logs: dict[str, Tensor]) -> None:
+        """Take in what one step logged."""
         if not self.leads:
             return
         for name, value in logs.items():
@@ -238,7 +237,7 @@ class _Desk:
         self.count += bool(logs)
         step, seconds = self.state.step, self.state.seconds
         if self.line.due and self.count:
-            self._show(done)
+            self._show()
         if step % self.log_every == 0 and self.count:
             self._log()
         milestone = int(self.schedule.done(step, seconds) * MILESTONES)
@@ -249,16 +248,19 @@ class _Desk:
         elif step % GRID == 0 and seconds - self.saved_at > SAVE_EVERY:
             self._save()
 
-    def finish(self, examined: bool) -> None:
-        """Save the last step, unless a milestone just did."""
-        if self.leads and (not examined or self.milestone < MILESTONES):
+    def finish(self, ended: bool) -> None:
+        """Save the last step, unless a milestone fell on it; examine it too where the clock ended the training."""
+        if self.leads and self.milestone < MILESTONES:
+            if ended:
+                self.milestone = MILESTONES
+                self._examine()
             self._save()
         self.line.close()
 
     def _figures(self) -> dict[str, float]:
         return {name: (value / self.count).item() for name, value in self.sums.items()}
 
-    def _show(self, done: float) -> None:
+    def _show(self) -> None:
         step, seconds = self.state.step, self.state.seconds
         rate = (step - self.first_step) / max(seconds - self.first_seconds, 1e-9)
         if self.schedule.steps is None:

@@ -111,11 +111,10 @@ def play(
         NonFinite: a loss or gradient was not finite, before it moved anything (known at once on a CPU).
     """
     set_seed(hash_seed(seed, step, team.rank), x.device)
-    ys = [None] * accumulate if y is None else y.chunk(accumulate)
-    games = [
-        under(context, model.turns(part, labels, step)) for part, labels in zip(x.chunk(accumulate), ys, strict=False)
-    ]
-    shares = [len(part) / len(x) for part in x.chunk(accumulate)]
+    chunks = x.chunk(accumulate)
+    ys = [None] * len(chunks) if y is None else y.chunk(accumulate)
+    games = [under(context, model.turns(chunk, labels, step)) for chunk, labels in zip(chunks, ys, strict=True)]
+    shares = [len(chunk) / len(x) for chunk in chunks]
     logs: dict[str, Tensor] = {}
     while (turn := next(games[0], None)) is not None:
         player = players[turn.player]
