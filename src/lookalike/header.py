@@ -9,6 +9,9 @@ from .spec import Spec
 
 FORMAT = 1
 
+QUIET = ("gradient_norm", "lr", "items_per_second")
+"""How the figures begin that are in the log, but are not told of a model."""
+
 
 class SavedData(TypedDict):
     """What run.json says of the data.

@@ -30,7 +30,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from .errors import UserError, missing_extra
-from .header import FORMAT, Header, Record
+from .header import FORMAT, QUIET, Header, Record
 from .plain import conform
 from .recipe import Recipe
 from .spec import Spec
@@ -257,8 +257,8 @@ class Run:
     def __str__(self) -> str:
         told = self.json()
         figures = told["figures"].get("valid", told["figures"].get("train", {}))
-        told_anyway = ("step", "seconds", "split", "lr", "items_per_second", "gradient_norm")
-        words = "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if not k.startswith(told_anyway))
+        beside = (*Record.__annotations__, *QUIET)
+        words = "  ".join(f"{k} {v:.4g}" for k, v in figures.items() if not k.startswith(beside))
         return f"{self.path}: {self.recipe.name} on {told['data']}, {told['step']} steps  {words}".rstrip()
 
 

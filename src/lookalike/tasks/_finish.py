@@ -23,7 +23,7 @@ SHOWN = {"images": 64, "points": 2000, "table": 1000}
 PAIRS = {"images": 16, "points": 500, "table": 1000}
 
 
-def finish(run: Run, model: Model, data: Data, seed: int) -> Report:
+def finish(run: Run, model: Model, data: Data, seed: int) -> None:
     """Draw, measure on the validation split what costs no sampling, and write the page.
 
     Arguments:
@@ -33,9 +33,7 @@ def finish(run: Run, model: Model, data: Data, seed: int) -> Report:
     # What needs a thousand samples is left to `evaluate`: an autoregressive model takes minutes for them.
     names = [name for name, entry in METRICS.items() if not set(SAMPLED) & set(entry.evidence.values())]
     metrics, skipped = measure(model, data, split="valid", metrics=names, limit=ITEMS, importance_samples=16, seed=seed)
-    report = Report("", {"run": str(run.path), "data": data.name, "split": "valid"}, metrics, skipped)
-    write_page(run, report=report)
-    return report
+    write_page(run, report=Report("", metrics=metrics, skipped=skipped))
 
 
 @torch.inference_mode()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..data.base import Data
 from ..metrics.likelihood import bits_per_dim
+from ..metrics.reconstruction import mse
 from ..models.base import Encoder, Explicit, Implicit, Model, pictured
 from ..pictures import compare, ready, show
 from ..run import write_atomically
@@ -92,4 +93,4 @@ def squared_error(model: Model, x: Tensor, x_hat: Tensor) -> Tensor:
     """Mean squared error per item, shape (B,): of intensities, or of a table's standardised entries."""
     if model.spec.kind != "images":
         x, x_hat = model.door.enter(x), model.door.enter(x_hat)
-    return (x - x_hat).square().flatten(1).mean(1)
+    return mse(x, x_hat)

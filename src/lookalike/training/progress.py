@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-QUIET = ("gradient_norm", "lr", "items_per_second")  # in the log, not on the line
+from ..header import QUIET
 
 
 class Line:

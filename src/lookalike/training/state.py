@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import torch
-
 from ..models.base import Model
 from ..recipe import Training
 from ..run import Run
@@ -87,7 +85,3 @@ class State:
         self.average.load_state_dict(snapshot["ema"])
         self._restore_beside(copy.deepcopy(snapshot["beside"]))
         self.lowered, self.failures = lowered, failures
-
-    def finite(self) -> bool:
-        """Whether all weights are numbers."""
-        return all(bool(torch.isfinite(p).all()) for p in self.model.parameters())
