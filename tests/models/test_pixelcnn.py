@@ -53,7 +53,9 @@ def test_every_intensity_sees_the_whole_past_and_only_the_past(channels, kernel)
     mix = torch.randn(3, 1, 1, 1, dtype=torch.float64)  # of the levels, since their sum might cancel
 
     def scores(x: torch.Tensor) -> torch.Tensor:
-        return (model.logits(x)[0] * mix).sum(0).permute(1, 2, 0).flatten()  # in the order they are drawn
+        return (
+            (model.likelihood.logits(model.params(x))[0] * mix).sum(0).permute(1, 2, 0).flatten()
+        )  # in the order they are drawn
 
     x = torch.rand(1, channels, H, W, dtype=torch.float64)
     jacobian = torch.autograd.functional.jacobian(scores, x)[:, 0].permute(0, 2, 3, 1).flatten(1)
@@ -79,7 +81,7 @@ def test_sampling_from_strips_of_the_image_is_sampling_from_all_of_it():
     model = shaken(images(2, 9, 11, levels=4), 0.6, width=6, layers=2, kernel=3)
     assert model.network.reach < 5
     x = model.sample(3, temperature=0)
-    assert ((x * 3).round() == model.logits(x).argmax(1)).all()
+    assert ((x * 3).round() == model.likelihood.logits(model.params(x)).argmax(1)).all()
     assert x.std() > 0.1
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,8 +49,37 @@ class Likelihood(nn.Module, ABC):
         """A draw of x in the user's units, shape (B, *spec.shape)."""
 
 
-class Bernoulli(Likelihood):
+class Pixelwise(nn.Module, ABC):
+    """p(pixel | params of that pixel), for models that know the pixels before it.
+
+    Attributes:
+        width: entries of params for one pixel.
+        by_channel: whether the params of channel c are to depend on the pixel's channels before c (then the network
+            must see them, the params in the order (..., C), channels innermost); else the likelihood itself relates
+            the channels of a pixel.
+    """
+
+    width: int
+    by_channel: ClassVar[bool]
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
+        """log p(x | params) in nats, shape (B,); x in [0, 1], shape (B, C, H, W), params (B, width, H, W)."""
+
+    @abstractmethod
+    def log_pmf(self, params: Tensor, pixel: Tensor, c: int) -> Tensor:
+        """log p(intensity k of channel c | params, channels before c), shape (n, levels), nats.
+
+        Arguments:
+            params: of one pixel of each image, shape (n, width).
+            pixel: in [0, 1], shape (n, C); only channels before c are looked at.
+        """
+
+
+class Bernoulli(Likelihood, Pixelwise):
     """Binary images: params are the logits of x = 1, shape (B, C, H, W)."""
+
+    by_channel = True
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
@@ -71,9 +101,15 @@ class Bernoulli(Likelihood):
         logits = precise(params)
         return torch.bernoulli((logits / temperature).sigmoid()) if temperature else (logits > 0).to(logits.dtype)
 
+    def log_pmf(self, params: Tensor, pixel: Tensor, c: int) -> Tensor:
+        logit = precise(params[:, c])
+        return F.logsigmoid(torch.stack([-logit, logit], 1))
 
-class Categorical(Likelihood):
+
+class Categorical(Likelihood, Pixelwise):
     """Images of any levels: params are a logit for each level, shape (B, levels * C, H, W), levels first."""
+
+    by_channel = True
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
@@ -96,6 +132,9 @@ class Categorical(Likelihood):
     def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
         logits = self.logits(params)
         return draw(logits, temperature).to(logits.dtype) / (self.levels - 1)
+
+    def log_pmf(self, params: Tensor, pixel: Tensor, c: int) -> Tensor:
+        return self.logits(params)[:, :, c].log_softmax(1)
 
 
 class Discretised(Likelihood):

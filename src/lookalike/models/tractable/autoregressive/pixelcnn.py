@@ -21,15 +21,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ....errors import UserError
-from ....nn.likelihoods import Categorical, draw
+from ....nn.likelihoods import Categorical
 from ....nn.masked import MaskedConv2d
 from ....options import Range
 from ....spec import Spec
-from ...base import Explicit, seeded
+from .raster import CausalNetwork, Raster, Stepper, labels_of
 
 
-class PixelCNN(Explicit):
+class PixelCNN(Raster):
     """Gated PixelCNN for images of any levels and channels.
 
     Arguments:
@@ -39,8 +38,6 @@ class PixelCNN(Explicit):
         conditional: whether each layer has a bias for the label, so that samples can be asked for by class.
     """
 
-    exact = True
-    draws_slowly = True
     channels_last = False  # the two stacks' narrow kernels are slower so
 
     def __init__(
@@ -52,56 +49,13 @@ class PixelCNN(Explicit):
         kernel: Annotated[int, Range(3)] = 5,
         conditional: bool = False,
     ) -> None:
-        super().__init__(spec)
-        if conditional and not spec.classes:
-            raise UserError("pixelcnn: conditional needs labels, but this data has none. Name them with --label.")
-        self.conditional = conditional
-        self.likelihood = Categorical(spec)
-        self.network = GatedStacks(
-            spec.shape[0], self.likelihood.width, width, layers, kernel // 2, len(spec.classes) * conditional
-        )
-
-    def logits(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Scores every intensity of every pixel from what comes before it.
-
-        Returns:
-            logits, shape (B, levels, C, H, W); [:, :, c, i, j] depends only on what comes before (c, i, j)
-            when pixels are in raster order and channels in order within a pixel.
-        """
-        h = self.door.enter(x)
-        return self.likelihood.logits(self.network(h, self._labels(y)))
-
-    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.likelihood.log_prob(x, self.network(self.door.enter(x), self._labels(y)))
-
-    def sample(self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        C, H, W = self.spec.shape
-        y = self._labels(y)
-        reach = self.network.reach
-        with seeded(seed, self.device), torch.inference_mode():
-            x = torch.zeros(n, C, H, W, dtype=self.door.precision.dtype, device=self.device)
-            for i in range(H):
-                # The vertical stack once a row, from the rows in its view; then pixel by pixel the horizontal one.
-                seen = x[:, :, max(0, i - 1 - reach) : i + 1]
-                above = [v[:, :, -1:] for v in self.network.vertical(self.door.enter(seen), y)]
-                for j in range(W):
-                    columns = slice(max(0, j - reach), j + 1)
-                    strip = [v[..., columns] for v in above]
-                    for c in range(C):
-                        h = self.door.enter(x[:, :, i : i + 1, columns])
-                        logits = self.likelihood.logits(self.network.horizontal(h, strip, y))
-                        x[:, c, i, j] = draw(logits[:, :, c, 0, -1], temperature) / (self.spec.levels - 1)
-        return x.clone()  # a tensor that autograd may use, as those of inference mode may not
-
-    def _labels(self, y: Tensor | None) -> Tensor | None:
-        if not self.conditional:
-            return None
-        if y is None:
-            raise UserError(f"this model was trained with labels: give y, from 0 to {len(self.spec.classes) - 1}.")
-        return y.to(self.device)
+        likelihood = Categorical(spec)
+        classes = labels_of(spec, conditional, "pixelcnn")
+        network = GatedStacks(spec.shape[0], likelihood.width, width, layers, kernel // 2, classes)
+        super().__init__(spec, network, likelihood, conditional)
 
 
-class GatedStacks(nn.Module):
+class GatedStacks(CausalNetwork):
     """(B, C, H, W) -> (B, outputs, H, W), outputs in the order of (levels, C), causal in all of them.
 
     Attributes:
@@ -126,6 +80,18 @@ class GatedStacks(nn.Module):
 
     def forward(self, h: Tensor, y: Tensor | None) -> Tensor:
         return self.horizontal(h, self.vertical(h, y), y)
+
+    def stepper(self, n: int, y: Tensor | None) -> Stepper:
+        told: list[Tensor] = []
+
+        def step(h: Tensor, i: int, j: int, c: int) -> Tensor:
+            if j == c == 0:  # the vertical stack once a row, from the rows in its view
+                told[:] = [v[:, :, -1:] for v in self.vertical(h[:, :, max(0, i - 1 - self.reach) : i + 1], y)]
+            columns = slice(max(0, j - self.reach), j + 1)
+            strip = self.horizontal(h[:, :, i : i + 1, columns], [v[..., columns] for v in told], y)
+            return strip[:, :, 0, -1]
+
+        return step
 
     def vertical(self, v: Tensor, y: Tensor | None) -> list[Tensor]:
         """What each layer's horizontal half is told of the rows above, (B, 2 * width, H, W) each."""

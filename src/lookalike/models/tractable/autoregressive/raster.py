@@ -1,0 +1,183 @@
+"""Images pixel by pixel: what every autoregressive model of images shares, whatever its network.
+
+    log p(x) = sum over pixels (i, j) of  log p(x_ij | all pixels before it in raster order)
+
+A `CausalNetwork` turns the image into the parameters of every pixel in one pass, each from the pixels before it;
+a `Pixelwise` likelihood turns those into probabilities. An image is drawn by asking a network's `stepper` for one
+pixel's parameters at a time: a stepper keeps every activation it has computed, so that drawing an image costs
+about as much as scoring it (`naive` recomputes all of it for each pixel, and is what a stepper is checked against).
+
+Each intensity is drawn by the inverse of its distribution function from one uniform number, all of which are
+drawn beforehand: so the same seed draws the same image by any stepper, with any companions in the batch.
+Ramachandran et al. (2017), "Fast generation for convolutional autoregressive models", arXiv:1704.06001.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ....errors import UserError
+from ....nn.likelihoods import Pixelwise
+from ....spec import Spec
+from ...base import Explicit, seeded
+
+Stepper = Callable[[Tensor, int, int, int], Tensor]
+"""`step(h, i, j, c)`: the params of pixel (i, j), shape (n, width), given the image so far.
+
+h, shape (n, C, H, W), is in the door's units and filled in place by the caller: what comes before channel c of
+pixel (i, j) is right when it is called, the rest is not to be looked at. It is called once for each (i, j), in
+raster order, with c = 0; where the likelihood is `by_channel`, once for each c of 0 ... C - 1 in turn.
+"""
+
+
+class CausalNetwork(nn.Module, ABC):
+    """(B, C, H, W) in the door's units -> params (B, width, H, W), those of a pixel from the pixels before it.
+
+    Where the likelihood is `by_channel` the params of channel c come from the channels before c of its pixel too.
+    """
+
+    @abstractmethod
+    def forward(self, h: Tensor, y: Tensor | None) -> Tensor:
+        """The params of every pixel; y are labels, shape (B,), of a conditional network."""
+
+    @abstractmethod
+    def stepper(self, n: int, y: Tensor | None) -> Stepper:
+        """The same, a pixel at a time for n images, each activation computed once."""
+
+
+def naive(network: CausalNetwork, y: Tensor | None) -> Stepper:
+    """The stepper that recomputes the whole image for each pixel."""
+
+    def step(h: Tensor, i: int, j: int, _: int) -> Tensor:
+        return network(h, y)[:, :, i, j]
+
+    return step
+
+
+class Raster(Explicit):
+    """An autoregressive model of images: a causal network and a likelihood of its pixels.
+
+    Arguments:
+        network: from the door's units to params of shape (B, likelihood.width, H, W).
+        conditional: whether the network takes labels.
+    """
+
+    exact = True
+    draws_slowly = True
+
+    def __init__(self, spec: Spec, network: CausalNetwork, likelihood: Pixelwise, conditional: bool = False) -> None:
+        super().__init__(spec)
+        self.network = network
+        self.likelihood = likelihood
+        self.conditional = conditional
+
+    def params(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """What the likelihood takes, shape (B, likelihood.width, H, W); a pixel's depend on those before it only."""
+        params: Tensor = self.network(self.door.enter(x), self._labels(y))
+        return params
+
+    def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.likelihood.log_prob(x, self.params(x, y))
+
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        *,
+        seed: int | None = None,
+        temperature: float = 1.0,
+        watch: Callable[[Tensor, int], None] | None = None,
+    ) -> Tensor:
+        """As `Explicit.sample`.
+
+        Arguments:
+            watch: told the images so far and how many of their rows are drawn, after each row.
+        """
+        x = torch.zeros(n, *self.spec.shape, dtype=self.door.precision.dtype, device=self.device)
+        mask = torch.zeros_like(x[:1], dtype=torch.bool)
+        return self.complete(x, mask, y, seed=seed, temperature=temperature, watch=watch)
+
+    def complete(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        y: Tensor | None = None,
+        *,
+        seed: int | None = None,
+        temperature: float = 1.0,
+        watch: Callable[[Tensor, int], None] | None = None,
+    ) -> Tensor:
+        """x with what the mask hides drawn anew, each intensity given all before it in raster order.
+
+        Arguments:
+            x: images in [0, 1], shape (n, C, H, W); what the mask hides does not matter.
+            mask: True where x is known, of a shape that broadcasts to x's.
+        """
+        with seeded(seed, self.device), torch.inference_mode():
+            u = torch.rand(x.shape, dtype=torch.float64, device=x.device)
+            drawn = self.drawn(x, mask, u, self.network.stepper(len(x), self._labels(y)), temperature, watch)
+        return drawn.clone()  # a tensor that autograd may use, as those of inference mode may not
+
+    def drawn(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        u: Tensor,
+        step: Stepper,
+        temperature: float = 1.0,
+        watch: Callable[[Tensor, int], None] | None = None,
+    ) -> Tensor:
+        """`complete` from uniform numbers u in [0, 1), shape of x, by a stepper."""
+        C, H, W = self.spec.shape
+        top = self.spec.levels - 1
+        known = mask.expand_as(x)
+        x = torch.where(known, x, 0.0).to(self.door.precision.dtype)
+        h = self.door.enter(x)
+        for i in range(H):
+            for j in range(W):
+                for c in range(C):
+                    if c == 0 or self.likelihood.by_channel:
+                        params = step(h, i, j, c)
+                    k = choose(self.likelihood.log_pmf(params, x[:, :, i, j], c), u[:, c, i, j], temperature)
+                    x[:, c, i, j] = torch.where(known[:, c, i, j], x[:, c, i, j], k / top)
+                    h[:, c, i, j] = self.door.enter(x[:, c, i, j])
+            if watch is not None:
+                watch(x, i + 1)
+        return x
+
+    def _labels(self, y: Tensor | None) -> Tensor | None:
+        if not self.conditional:
+            return None
+        if y is None:
+            raise UserError(f"this model was trained with labels: give y, from 0 to {len(self.spec.classes) - 1}.")
+        return y.to(self.device)
+
+
+def labels_of(spec: Spec, conditional: bool, recipe: str) -> int:
+    """How many labels a network is conditioned on: 0 for one that is not.
+
+    Raises:
+        UserError: it is to be conditional, and the data has no labels.
+    """
+    if conditional and not spec.classes:
+        raise UserError(f"{recipe}: conditional needs labels, but this data has none. Name them with --label.")
+    return len(spec.classes) * conditional
+
+
+def choose(log_pmf: Tensor, u: Tensor, temperature: float) -> Tensor:
+    """The index at which the distribution function of softmax(log_pmf / temperature) passes u, shape (n,).
+
+    Arguments:
+        log_pmf: shape (n, levels).
+        u: uniform in [0, 1), float64, shape (n,).
+        temperature: at 0 the likeliest index.
+    """
+    if temperature == 0:
+        return log_pmf.argmax(1)
+    cdf = (log_pmf.double() / temperature).softmax(1).cumsum(1)
+    # Rounding may leave the last entry below 1: no u may pass it.
+    return (cdf[:, :-1] <= u[:, None]).sum(1)
