@@ -10,6 +10,7 @@ alternating training is just the order of the `yield`s.
     Implicit    can only be sampled                                  (models/implicit)
     Latent      has a code z that decodes to x: decode, prior
     Encoder     ... and a way back: encode, reconstruct
+    Completer   can draw what is missing of x given the rest: complete
 
 Outside a model everything is in the user's units: images in [0, 1], points and tables as they came.
 A model converts at its own door (`self.door`) and back. Classes here are abstract; all others are final.
@@ -160,6 +161,27 @@ class Encoder(Latent):
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """x through its code and back, in the user's units, shape of x."""
         return self.decode(self.encode(x, y), y)
+
+
+class Completer(ABC):
+    """A model that can draw what is missing of x, given what is known of it."""
+
+    @abstractmethod
+    def complete(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        y: Tensor | None = None,
+        *,
+        seed: int | None = None,
+        temperature: float = 1.0,
+    ) -> Tensor:
+        """x with what the mask hides drawn anew, shape of x; what is known stays as it is.
+
+        Arguments:
+            x: in the user's units, shape (B, *spec.shape); what the mask hides does not matter.
+            mask: True where x is known, of a shape that broadcasts to x's.
+        """
 
 
 def pictured(model: Explicit | Implicit, n: int, *, seed: int = 0) -> Tensor:

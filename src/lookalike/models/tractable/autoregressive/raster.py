@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ....errors import UserError
 from ....nn.likelihoods import Pixelwise
 from ....spec import Spec
-from ...base import Explicit, seeded
+from ...base import Completer, Explicit, seeded
 
 Stepper = Callable[[Tensor, int, int, int], Tensor]
 """`step(h, i, j, c)`: the params of pixel (i, j), shape (n, width), given the image so far.
@@ -58,7 +58,7 @@ def naive(network: CausalNetwork, y: Tensor | None) -> Stepper:
     return step
 
 
-class Raster(Explicit):
+class Raster(Explicit, Completer):
     """An autoregressive model of images: a causal network and a likelihood of its pixels.
 
     Arguments:
@@ -111,12 +111,7 @@ class Raster(Explicit):
         temperature: float = 1.0,
         watch: Callable[[Tensor, int], None] | None = None,
     ) -> Tensor:
-        """x with what the mask hides drawn anew, each intensity given all before it in raster order.
-
-        Arguments:
-            x: images in [0, 1], shape (n, C, H, W); what the mask hides does not matter.
-            mask: True where x is known, of a shape that broadcasts to x's.
-        """
+        """As `Completer.complete`, each intensity given all before it in raster order; `watch` as in `sample`."""
         with seeded(seed, self.device), torch.inference_mode():
             u = torch.rand(x.shape, dtype=torch.float64, device=x.device)
             drawn = self.drawn(x, mask, u, self.network.stepper(len(x), self._labels(y)), temperature, watch)
