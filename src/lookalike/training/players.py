@@ -128,8 +128,9 @@ def play(
                 raise NonFinite(f"the loss of {player.name} is {turn.loss.item()}")
             (turn.loss if share == 1 else turn.loss * share).backward(inputs=player.parameters)
             for name, value in {f"loss{suffix}": turn.loss, **turn.logs}.items():
-                mean = value.detach().float().mean() * share
-                logs[name] = logs[name] + mean if i else mean
+                value = value.detach().float()
+                mean = value.mean() if value.dim() else value  # each small call counts: they are 1 % of a small step
+                logs[name] = mean if len(shares) == 1 else logs.get(name, 0) + mean * share
         logs[f"gradient_norm{suffix}"] = player.move(rate, team)
     return logs
 
