@@ -157,12 +157,8 @@ class Discretised(Likelihood):
 
     def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
         mean, log_scale = self._split(params)
-        h = self.door.enter(x)
-        half_bin = 1 / (self.spec.levels - 1)  # in door units, where the range is 2
-        first, last = h < -1 + half_bin, h > 1 - half_bin
-        shrink = (-log_scale).exp()
-        log_interval = log_interval_logistic if self.logistic else log_interval_normal
-        return log_interval((h - mean) * shrink, half_bin * shrink, first, last).flatten(1).sum(1)
+        log_bin = log_bin_logistic if self.logistic else log_bin_normal
+        return log_bin(self.door.enter(x), mean, log_scale, self.spec.levels).flatten(1).sum(1)
 
     def mean(self, params: Tensor) -> Tensor:
         """E[x | params] to within half a bin: of the density with what lies beyond the range moved to its ends."""
@@ -193,6 +189,23 @@ class Discretised(Likelihood):
 def _integral_of_ndtr(t: Tensor) -> Tensor:
     """The integral of the normal distribution function from -infinity to t."""
     return t * torch.special.ndtr(t) + (-0.5 * t.square()).exp() / math.sqrt(2 * math.pi)
+
+
+def log_bin_logistic(h: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """log p of the intensities h, in the door's units, each in its bin; the three broadcast to one shape."""
+    return log_interval_logistic(*_bin(h, mean, log_scale, levels))
+
+
+def log_bin_normal(h: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> Tensor:
+    """As `log_bin_logistic`, of the normal distribution."""
+    return log_interval_normal(*_bin(h, mean, log_scale, levels))
+
+
+def _bin(h: Tensor, mean: Tensor, log_scale: Tensor, levels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The bin of h in units of the scale, as `log_interval_logistic` takes it: the end bins are open."""
+    half_bin = 1 / (levels - 1)  # in door units, where the range is 2
+    shrink = (-log_scale).exp()
+    return (h - mean) * shrink, half_bin * shrink, h < -1 + half_bin, h > 1 - half_bin
 
 
 def log_interval_logistic(centre: Tensor, half: Tensor, first: Tensor, last: Tensor) -> Tensor:
@@ -257,7 +270,7 @@ class Columns(Likelihood):
         fields = [field for field, _ in numbers]
         parts = torch.stack([part for _, part in numbers], 1)  # (B, numbers, 3 K)
         log_prob = self._log_mixture(h[:, [field.start for field in fields]], parts)
-        log_prob = log_prob + h.new_tensor([self.door.log_scale(field) for field in fields])
+        log_prob = log_prob + self.door.log_slope(h, fields)
         if any(field.gate >= 0 for field in fields):
             # A number without a gate is compared with itself, and so is never missing.
             there = [field.gate if field.gate >= 0 else field.start for field in fields]
