@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import lookalike
 from lookalike.errors import UserError
 from lookalike.run import Run, held, write_atomically
 
-SHORT = {"steps": 6, "batch_size": 8, "device": "cpu"}
+SHORT = {"steps": 6, "batch_size": 8, "ema": 0.0, "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +23,52 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return lookalike.train("linear-ae", "iris", out=tmp_path_factory.mktemp("runs") / "r", **SHORT)
 
 
-def test_it_keeps_two_checkpoints_and_every_line_of_the_log(run: Run) -> None:
-    assert [int(p.name) for p in run.checkpoints()] == [5, 6]
+def judged(run: Run, folder: Path, figures: dict[int, float]) -> Run:
+    """A copy of a run whose validation figures were these."""
+    shutil.copytree(run.path, folder)
+    copy = Run.open(folder)
+    kept = [r for r in copy.records() if r["split"] == "train"]
+    (folder / "log.jsonl").write_text("".join(json.dumps(r) + "\n" for r in kept))
+    for step, mse in figures.items():
+        copy.log({"step": step, "seconds": 1.0, "split": "valid", "mse": mse})
+    return copy
+
+
+def test_it_keeps_the_last_two_checkpoints_and_the_best_and_every_line_of_the_log(run: Run) -> None:
+    figures = {r["step"]: r["mse"] for r in run.records() if r["split"] == "valid"}
+    best = min(figures, key=lambda step: figures[step])
+    assert {int(p.name) for p in run.checkpoints()} == {best, 5, 6}
     steps = [r["step"] for r in run.records() if r["split"] == "train"]
     assert steps == [1, 2, 3, 4, 5, 6]
     assert all({"seconds", "lr", "loss", "items_per_second"} <= set(r) for r in run.records() if r["split"] == "train")
+
+
+def test_a_model_that_got_worse_on_validation_is_given_as_it_was_at_its_best(run: Run, tmp_path: Path) -> None:
+    def given(copy: Run) -> bool:
+        best = load_file(copy.path / "checkpoints" / "00000005" / "ema.safetensors")
+        state = copy.load_model()[0].state_dict()
+        return all(torch.equal(state[name], value) for name, value in best.items())
+
+    assert given(judged(run, tmp_path / "worse", {4: 0.3, 5: 0.1, 6: 0.2}))
+    assert given(judged(run, tmp_path / "never a number", {5: 0.1, 6: float("nan")}))
+    assert not given(judged(run, tmp_path / "better", {4: 0.3, 5: 0.2, 6: 0.1}))
+    assert not given(judged(run, tmp_path / "not measured since", {5: 0.2}))
+
+
+def test_where_the_best_checkpoint_is_damaged_the_newest_is_given_and_that_is_said(run: Run, tmp_path: Path) -> None:
+    copy = judged(run, tmp_path / "r", {5: 0.1, 6: 0.2})
+    (copy.path / "checkpoints" / "00000005" / "ema.safetensors").write_bytes(b"")
+    _, (said,) = copy.load_model()
+    assert "this is the newest" in said
+
+
+def test_what_overfits_a_small_table_ends_with_its_best_milestone(tmp_path: Path) -> None:
+    x = torch.randn(60, 6, generator=torch.Generator().manual_seed(0)).numpy()
+    made = lookalike.train("made", x, out=tmp_path / "r", steps=200, lr=1e-2, ema=0.0, batch_size=32, device="cpu")
+    figures = {r["step"]: r["bits_per_dim"] for r in made.records() if r["split"] == "valid"}
+    best = made.best()
+    assert best is not None
+    assert figures[int(best.name)] == min(figures.values()) < figures[200] - 0.5
 
 
 def test_the_header_says_all_that_made_it(run: Run) -> None:

@@ -13,6 +13,10 @@ QUIET = ("gradient_norm", "lr", "items_per_second")
 """How the figures begin that are in the log, but are not told of a model."""
 
 
+JUDGED_BY = ("bits_per_dim", "mse")
+"""The validation figures by which one milestone of a training is better than another; less is better."""
+
+
 class SavedData(TypedDict):
     """What run.json says of the data.
 

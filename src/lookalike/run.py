@@ -6,8 +6,9 @@
     samples/00001000.png         what the model makes, over time
     report.html                  one self-contained page
 
-A checkpoint appears whole or not at all (written beside, flushed, renamed); the last two are kept, and
-each is verified by its checksums before a byte of it is used. Nothing is ever unpickled.
+A checkpoint appears whole or not at all (written beside, flushed, renamed); the last two and the one with the
+best validation figure are kept, and each is verified by its checksums before a byte of it is used. Nothing is
+ever unpickled.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import pickle
 import shutil
@@ -30,12 +32,12 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from .errors import UserError, missing_extra
-from .header import FORMAT, QUIET, Header, Record
+from .header import FORMAT, JUDGED_BY, QUIET, Header, Record
 from .plain import conform
 from .recipe import Recipe
 from .spec import Spec
 
-KEPT = 2  # checkpoints
+KEPT = 2  # newest checkpoints, beside the best
 UNDER_WAY = ".*.[0-9]*"  # what is written beside its place, until it is whole: .NAME.PROCESS
 LOCK = "lock"
 OURS = ("run.json", "log.jsonl", "report.html", "checkpoints", "samples", "pictures", "tensorboard")
@@ -148,7 +150,7 @@ class Run:
                 picture.unlink()
 
     def save(self, step: int, model: nn.Module, ema: nn.Module, state: Mapping[str, Any]) -> None:
-        """Write the checkpoint of a step, whole or not at all, and drop all but the last two.
+        """Write the checkpoint of a step, whole or not at all, and drop all but the last two and the best.
 
         Arguments:
             model: as it is being trained.
@@ -178,8 +180,10 @@ class Run:
             raise UserError(f"cannot save step {step} to {self.path}: {error}. {self._go_on()}") from None
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+        steps = self._judged()
         for old in self.checkpoints()[:-KEPT]:
-            shutil.rmtree(old)
+            if not steps or int(old.name) != steps[0]:
+                shutil.rmtree(old)
 
     def _go_on(self) -> str:
         last = self.checkpoints()[-1:]
@@ -189,6 +193,24 @@ class Run:
     def checkpoints(self) -> list[Path]:
         """The checkpoints there are, oldest first."""
         return sorted(p for p in (self.path / "checkpoints").glob("[0-9]*") if p.is_dir() and p.name.isdecimal())
+
+    def best(self) -> Path | None:
+        """The checkpoint with the best validation figure, if a later figure was worse; None: the newest will do."""
+        steps = self._judged()
+        if not steps or steps[0] == max(steps):
+            return None
+        folder = self.path / "checkpoints" / f"{steps[0]:08d}"
+        return folder if folder.is_dir() else None
+
+    def _judged(self) -> list[int]:
+        """The steps at which a validation figure was measured, the best first."""
+        figures = {
+            record["step"]: record[name]
+            for record in self.records()
+            for name in JUDGED_BY
+            if record["split"] == "valid" and name in record
+        }
+        return sorted(figures, key=lambda step: (not math.isfinite(figures[step]), figures[step]))
 
     def newest(self) -> tuple[Path | None, list[str]]:
         """The newest checkpoint that is whole (None where no step was saved), and a sentence on each that is not.
@@ -222,6 +244,9 @@ class Run:
     def load_model(self, **networks: nn.Module) -> tuple[Any, list[str]]:
         """The trained model in eval mode, with the averaged weights, and a sentence on each damaged checkpoint.
 
+        Where the validation figure rose again in training, and it is what the model is trained for, the weights are
+        those of its best milestone.
+
         Arguments:
             networks: the user's own modules, where the run was trained with such.
         """
@@ -238,7 +263,11 @@ class Run:
                 f"`lookalike train ... -o {self.path} --resume`."
             )
         model = self.recipe.model(self.spec, **networks)
-        _fill(model, folder / "ema.safetensors")
+        best = self.best() if model.keeps_best else None
+        if best is not None and (fault := _fault(best)):
+            said.append(f"the best checkpoint {best} is damaged ({fault}): this is the newest")
+            best = None
+        _fill(model, (best or folder) / "ema.safetensors")
         return model.eval(), said
 
     def json(self) -> dict[str, Any]:

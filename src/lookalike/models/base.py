@@ -11,6 +11,7 @@ alternating training is just the order of the `yield`s.
     Latent      has a code z that decodes to x: decode, prior
     Encoder     ... and a way back: encode, reconstruct
     Completer   can draw what is missing of x given the rest: complete
+    Solved      has its best parameters in closed form: solve
 
 Outside a model everything is in the user's units: images in [0, 1], points and tables as they came.
 A model converts at its own door (`self.door`) and back. Classes here are abstract; all others are final.
@@ -52,6 +53,8 @@ class Model(nn.Module, ABC):
     """Whether its convolutions are faster with the channels innermost."""
     draws_slowly: ClassVar[bool] = False
     """Whether an image is drawn pixel by pixel, so that few are drawn where many would do for others."""
+    keeps_best: bool = True
+    """Whether the validation figure is what it is trained for, so that the milestone with the best one is kept."""
     conditional: bool = False
     """Whether labels y say what it draws."""
 
@@ -182,6 +185,14 @@ class Completer(ABC):
             x: in the user's units, shape (B, *spec.shape); what the mask hides does not matter.
             mask: True where x is known, of a shape that broadcasts to x's.
         """
+
+
+class Solved(ABC):
+    """A model whose best parameters for given items can be computed: the loop does so before the first step."""
+
+    @abstractmethod
+    def solve(self, x: Tensor) -> None:
+        """Take the best parameters for the training items x, shape (N, *spec.shape), on the CPU."""
 
 
 def pictured(model: Explicit | Implicit, n: int, *, seed: int = 0) -> Tensor:

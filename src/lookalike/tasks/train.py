@@ -113,7 +113,11 @@ def train(
             raise
         if team.leads:
             say(f"trained {state.step} steps in {duration(state.seconds)}")
-            finish(run, state.average.eval(), opened, seed)
+            trained = state.average.eval()
+            if trained.keeps_best and (best := run.best()) is not None:
+                trained.load_state_dict(run.load_model(**networks)[0].state_dict())
+                say(f"note: on the validation split it was best at step {int(best.name)}: that model is kept")
+            finish(run, trained, opened, seed)
             say(f"its page: {run.path / 'report.html'}; measure it on the test split: lookalike evaluate {run.path}")
     return run
 

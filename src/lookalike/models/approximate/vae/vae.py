@@ -64,6 +64,7 @@ class VAE(Bounded, Encoder):
         self.likelihood = likelihood
         self.latent = latent
         self.beta = beta
+        self.keeps_best = beta == 1  # else the bound is not what it is trained for
         self.free_bits = free_bits
 
     def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
