@@ -184,3 +184,9 @@ def test_the_users_own_networks_must_come_again_to_load(tmp_path: Path) -> None:
     torch.testing.assert_close(model.encode(x), again.encode(x))
     with pytest.raises(UserError, match="linear-ae takes no network 'encoder'"):
         lookalike.train("linear-ae", "iris", out=tmp_path / "q", encoder=encoder, **SHORT)
+
+
+def test_a_folder_that_goes_while_it_is_held_leaves_the_first_error_standing(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the first"), held(tmp_path / "r"):
+        shutil.rmtree(tmp_path / "r")
+        raise UserError("the first")

@@ -321,7 +321,7 @@ def held(path: str | Path) -> Iterator[None]:
         lock.release()
         if not (path / "run.json").exists():
             (path / LOCK).unlink(missing_ok=True)
-            if made and not any(path.iterdir()):
+            if made and path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
 
 

@@ -23,7 +23,7 @@ from ..recipe import Recipe, find
 from ..run import Run, held
 from ..training.device import find_device
 from ..training.examine import Examiner
-from ..training.loop import Interrupted, fit
+from ..training.loop import Interrupted, between_milestones, fit
 from ..training.players import rates
 from ..training.processes import joined, led, own_device
 from ..training.progress import Line, duration
@@ -103,7 +103,7 @@ def train(
                 device=place,
                 precision=precision,
                 resume=resume,
-                examine=Examiner(opened, out / "samples", seed),
+                examine=Examiner(opened, out / "samples", seed, between_milestones(resolved.numbers, opened)),
                 line=Line(recipe, shown=team.leads),
                 team=team,
             )

@@ -20,10 +20,12 @@ from ..pictures import compare, ready, show
 from ..run import write_atomically
 
 T = TypeVar("T")
-ITEMS = 1000  # of the validation split, so that examining stays cheap
+ITEMS = 1000  # of the validation split at the most, so that examining stays cheap ...
+FEWEST = 100  # ... and at the least
 DRAWN = {"images": 64, "points": 1000, "table": 1000}
 FEW = 16
 SHARE = 0.05  # of a training that measuring may take, and drawing again: PixelCNN draws slowly
+A_STEP = 3  # passes: forward, and backward at twice its cost
 
 
 class Allowance:
@@ -44,22 +46,34 @@ class Allowance:
 
 
 class Examiner:
-    """Measures the averaged model on the validation split and draws it, at every milestone that time allows."""
+    """Measures the averaged model on the validation split and draws it.
 
-    def __init__(self, data: Data, folder: Path, seed: int) -> None:
+    It is drawn at every milestone that time allows. It is measured at each, on as many items as keep to the share:
+    which model is kept depends on it, and must not depend on the clock. Only a training that itself goes by the
+    clock is measured when time allows.
+
+    Arguments:
+        between: items that are trained on between two milestones; None where the clock decides.
+    """
+
+    def __init__(self, data: Data, folder: Path, seed: int, between: int | None) -> None:
         self.data = data
         self.folder = folder
         self.seed = seed
+        self.items = ITEMS if between is None else max(FEWEST, min(ITEMS, int(SHARE * A_STEP * between)))
         ready(data.spec)
-        self.measuring = Allowance()
+        self.measuring = Allowance() if between is None else None
         self.drawing = Allowance()
 
     @torch.inference_mode()
     def __call__(self, model: Model, step: int, last: bool) -> dict[str, float]:
         if last:  # measured in any case, so that no stale figure stands for the model; drawn anew when all is done
-            return held_out(model, self.data, self.seed)
+            return self._measure(model)
         self.drawing.spend(lambda: self._draw(model, step))
-        return self.measuring.spend(lambda: held_out(model, self.data, self.seed)) or {}
+        return (self.measuring.spend(lambda: self._measure(model)) if self.measuring else self._measure(model)) or {}
+
+    def _measure(self, model: Model) -> dict[str, float]:
+        return held_out(model, self.data, self.items, self.seed)
 
     def _draw(self, model: Model, step: int) -> None:
         drawn = FEW if model.draws_slowly else DRAWN[model.spec.kind]
@@ -77,9 +91,9 @@ class Examiner:
         write_atomically(self.folder / f"{step:08d}.png", content.getvalue())
 
 
-def held_out(model: Model, data: Data, seed: int = 0) -> dict[str, float]:
-    """A model's own figure on validation items: bits/dim of a density, squared error of a code."""
-    batches = data.valid.thinned(ITEMS).to(model.device).all(seed=seed)
+def held_out(model: Model, data: Data, items: int, seed: int = 0) -> dict[str, float]:
+    """A model's own figure on so many validation items: bits/dim of a density, squared error of a code."""
+    batches = data.valid.thinned(items).to(model.device).all(seed=seed)
     if isinstance(model, Explicit):
         log_prob = torch.cat([model.log_prob(x, y) for x, y in batches])
         return {"bits_per_dim": bits_per_dim(log_prob, model.spec.dims).mean().item()}

@@ -136,6 +136,12 @@ class Schedule:
         return rise * (0.5 * (1 + math.cos(math.pi * done)) if self.numbers.schedule == "cosine" else 1.0)
 
 
+def between_milestones(numbers: Training, data: Data) -> int | None:
+    """Items that are trained on between two milestones; None where the clock decides."""
+    steps = Schedule(numbers, steps_per_epoch(len(data.train), numbers.batch_size)).steps
+    return None if steps is None else steps * numbers.batch_size // MILESTONES
+
+
 class _Game:
     """Plays steps, and takes back what was not finite."""
 
