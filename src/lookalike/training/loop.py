@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..data.base import Data, InMemory, Split, steps_per_epoch
 from ..errors import UserError
-from ..models.base import Model
+from ..models.base import Model, Solved
 from ..recipe import Training
 from ..run import Run
 from .device import autocast, keep_memory, suits_bf16
@@ -81,6 +81,8 @@ def fit(
     keep_memory()
     device = torch.device(device)
     line = line or Line(type(model).__name__, shown=False)
+    if isinstance(model, Solved):
+        model.solve(data.train.first(len(data.train))[0])
     model = place(model, device)
     state = State(model, numbers)
     if resume and run is not None:

@@ -42,7 +42,7 @@ class Player:
         self.lr = lr
         self.clip = numbers.clip
         self.optimiser = _optimiser(self.parameters, self.lr, numbers)
-        self.norm = torch.zeros_like(self.parameters[0].detach().flatten()[0])  # 0: none yet
+        self.norm = self.parameters[0].detach().new_zeros(())  # 0: none yet
 
     def move(self, rate: float, team: Team) -> Tensor:
         """Step along the gradients that stand in the parameters; returns their norm, shape ()."""
