@@ -31,7 +31,14 @@ LEVEL = {
     "__main__": 6,
     "__init__": 6,
 }
-FAMILIES = ("autoencoder", "tractable.autoregressive", "tractable.flow", "approximate.vae", "implicit.gan")
+FAMILIES = (
+    "autoencoder",
+    "tractable.autoregressive",
+    "tractable.flow",
+    "tractable.linear",
+    "approximate.vae",
+    "implicit.gan",
+)
 LARGEST = 400  # lines of a file
 
 
