@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -10,9 +13,11 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal, Normal
 
 from lookalike.errors import UserError
-from lookalike.models.approximate.vae import vae as vae_module
+from lookalike.models.approximate.vae import bound
+from lookalike.models.approximate.vae.bound import kl_standard_normal
 from lookalike.models.approximate.vae.builders import mlp_vae, vae
-from lookalike.models.approximate.vae.vae import VAE, kl_standard_normal
+from lookalike.models.approximate.vae.linear import linear_vae
+from lookalike.models.approximate.vae.vae import VAE
 from lookalike.spec import Column, Spec
 
 BINARY = Spec("images", (1, 8, 8), levels=2)
@@ -49,7 +54,7 @@ class LinearEncoder(nn.Module):
         return torch.cat([mean, self.log_var.expand_as(mean)], 1)
 
 
-def linear_gaussian(off: float = 0.0) -> tuple[VAE, MultivariateNormal, Tensor]:
+def linear_gaussian(off: float = 0.0, **options: Any) -> tuple[VAE, MultivariateNormal, Tensor]:
     """Probabilistic PCA as a VAE, its exact p(x) in the user's units, and data; `off` spoils the posterior.
 
     Its axes are orthogonal, so the exact posterior N(M (h - b), sigma^2 (W'W + sigma^2 I)^-1) is diagonal.
@@ -61,7 +66,7 @@ def linear_gaussian(off: float = 0.0) -> tuple[VAE, MultivariateNormal, Tensor]:
     precision = W.T @ W + SIGMA**2 * torch.eye(LATENT, dtype=torch.float64)
     variance = SIGMA**2 / precision.diagonal()
     encoder = LinearEncoder(torch.linalg.inv(precision) @ W.T + 0.2 * off, b, variance.log() + off)
-    model = vae(spec, latent=LATENT, encoder=encoder, decoder=LinearDecoder(W, b)).double()
+    model = vae(spec, latent=LATENT, encoder=encoder, decoder=LinearDecoder(W, b), **options).double()
     cov_h = W @ W.T + SIGMA**2 * torch.eye(D, dtype=torch.float64)
     exact = MultivariateNormal(mean + std * b, std[:, None] * cov_h * std)
     return model, exact, exact.sample((200,))
@@ -110,7 +115,7 @@ def test_chunks_do_not_change_the_weights(monkeypatch):
     model, x = vae(GREY, latent=3, width=4), torch.randint(16, (5, 1, 9, 8)) / 15
     torch.manual_seed(1)
     whole = model.log_weights(x, samples=11)
-    monkeypatch.setattr(vae_module, "NUMBERS_AT_ONCE", 3 * x.numel())
+    monkeypatch.setattr(bound, "NUMBERS_AT_ONCE", 3 * x.numel())
     torch.manual_seed(1)
     torch.testing.assert_close(model.log_weights(x, samples=11), whole)
 
@@ -146,7 +151,7 @@ def test_rate_and_distortion_are_the_halves_of_the_bound():
     assert (distortion > 0).all()
 
 
-@pytest.mark.parametrize("options", [{"beta": 4.0}, {"free_bits": 2.0}])
+@pytest.mark.parametrize("options", [{"beta": 4.0}, {"free_bits": 2.0}, {"kl_warmup": 10}])
 def test_what_training_charges_does_not_change_what_is_reported(options):
     plain, charged = mlp_vae(BINARY, latent=3), mlp_vae(BINARY, latent=3, **options)
     charged.load_state_dict(plain.state_dict())
@@ -160,6 +165,129 @@ def test_what_training_charges_does_not_change_what_is_reported(options):
     assert (loss - charged_loss).abs() > 1e-3
     torch.testing.assert_close((charged_bits, charged_log_prob), (bits, log_prob))
     torch.testing.assert_close(loss, bits)
+
+
+def test_the_rate_is_charged_in_full_from_the_end_of_the_warm_up():
+    model, x = mlp_vae(BINARY, latent=3, kl_warmup=10), torch.randint(2, (4, 1, 8, 8)).float()
+    shares = []
+    for step in (0, 5, 10, 99):
+        torch.manual_seed(1)
+        turn = next(model.turns(x, step=step))
+        shares.append((turn.loss * 64 * math.log(2) - turn.logs["distortion"]) / turn.logs["rate"])
+    torch.testing.assert_close(torch.stack(shares), torch.tensor([0.0, 0.5, 1.0, 1.0]), atol=1e-4, rtol=0)
+
+
+def gradients(model: VAE, x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """n draws of the gradient of the loss in the encoder and in the decoder, (n, parameters) each."""
+    found = []
+    for _ in range(n):
+        loss = next(model.turns(x)).loss
+        halves = [list(model.encoder.parameters()), list(model.decoder.parameters())]
+        found.append(
+            [torch.cat([g.flatten() for g in torch.autograd.grad(loss, half, retain_graph=True)]) for half in halves]
+        )
+    encoder, decoder = zip(*found, strict=True)
+    return torch.stack(encoder), torch.stack(decoder)
+
+
+@pytest.mark.parametrize("draws", [1, 8])
+def test_the_doubly_reparametrised_gradient_has_the_same_mean_and_less_noise(draws):
+    torch.manual_seed(2)
+    plain, exact, _ = linear_gaussian(off=0.1, draws=draws)
+    doubly = copy.deepcopy(plain)
+    doubly.objective = dataclasses.replace(plain.objective, gradient="doubly")
+    x, n = exact.sample((3,)), 400
+    (a_encoder, a_decoder), (b_encoder, b_decoder) = gradients(plain, x, n), gradients(doubly, x, n)
+    for a, b in ((a_encoder, b_encoder), (a_decoder, b_decoder)):
+        assert ((a.mean(0) - b.mean(0)).abs() < 5 * ((a.var(0) + b.var(0)) / n).sqrt() + 1e-9).all()
+    assert b_encoder.var(0).sum() < 0.5 * a_encoder.var(0).sum()
+
+
+def test_at_the_exact_posterior_the_doubly_reparametrised_gradient_of_the_encoder_vanishes():
+    """Every weight is p(x) whatever z is, so no draw says anything; the plain gradient is noise about 0."""
+    model, _, x = linear_gaussian(draws=4, gradient="doubly")
+    encoder, _ = gradients(model, x, 3)
+    torch.testing.assert_close(encoder, torch.zeros_like(encoder))
+
+
+@torch.no_grad()
+def test_training_by_many_draws_logs_the_bound_of_so_many():
+    model, exact, x = linear_gaussian(draws=6, beta=3.0)
+    bits = next(model.turns(x)).logs["bits_per_dim"]
+    torch.testing.assert_close(bits, -exact.log_prob(x).mean() / (D * math.log(2)))
+
+
+def test_a_conditional_model_knows_what_its_labels_say():
+    """Class 0 is all black and class 1 all white: log p(x | y) goes to 0, that of the other label far below."""
+    torch.manual_seed(0)
+    spec = Spec("images", (1, 8, 8), 2, ("black", "white"))
+    model = mlp_vae(spec, latent=2, hidden=(16,), conditional=True)
+    y = torch.tensor([0, 1] * 16)
+    x = y.float().view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+    optimiser = torch.optim.Adam(model.parameters(), 0.02)
+    for _ in range(150):
+        optimiser.zero_grad()
+        next(model.turns(x, y)).loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        assert model.log_prob(x, y).min() > -1
+        assert model.log_prob(x, 1 - y).max() < -50
+        torch.testing.assert_close(model.sample(32, y, seed=0, temperature=0), x)
+        torch.testing.assert_close(model.complete(x, torch.zeros(1) > 0, y, seed=0, temperature=0, sweeps=2), x)
+        assert set(model.sample(50, seed=0).mean((1, 2, 3)).round().tolist()) == {0, 1}  # of either class
+    with pytest.raises(UserError, match="give y, from 0 to 1"):
+        model.log_prob(x)
+
+
+@torch.no_grad()
+def test_completion_follows_the_exact_conditional():
+    """Of a Gaussian p(x) with the last three of five known, whatever q is."""
+    torch.manual_seed(1)
+    model, exact, x = linear_gaussian(off=0.4)
+    n = 6000
+    one, known = x[:1].expand(n, -1), torch.tensor([False, False, True, True, True])
+    found = model.complete(one, known, seed=0, sweeps=40)
+    torch.testing.assert_close(found[:, 2:], one[:, 2:], rtol=0, atol=0)
+    C, m = exact.covariance_matrix, exact.mean
+    gain = C[:2, 2:] @ torch.linalg.inv(C[2:, 2:])
+    mean, cov = m[:2] + gain @ (x[0, 2:] - m[2:]), C[:2, :2] - gain @ C[2:, :2]
+    hidden = found[:, :2]
+    assert ((hidden.mean(0) - mean).abs() < 5 * (cov.diagonal() / n).sqrt()).all()
+    torch.testing.assert_close(hidden.T.cov(), cov, rtol=0.1, atol=0.1 * cov.diagonal().min().item())
+    torch.testing.assert_close(found, model.complete(one, known, seed=0, sweeps=40), rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_a_trained_linear_vae_is_probabilistic_pca():
+    """Its ELBO is scikit-learn's exact log p(x), never above it, and its decoder spans the principal axes."""
+    from sklearn.decomposition import PCA
+
+    torch.manual_seed(0)
+    x = (
+        torch.randn(1500, 6).double()
+        * torch.tensor([3.0, 2.0, 0.6, 0.5, 0.5, 0.4])
+        @ torch.linalg.qr(torch.randn(6, 6)).Q.double()
+        + 5
+    )
+    # Columns with one scale in all, so that the door, which standardises each, keeps the axes.
+    spec = Spec("points", (6,), columns=tuple(Column(str(i), mean=5.0, std=2.0) for i in range(6)))
+    model = linear_vae(spec, latent=2).double()
+    steps, optimiser = 1500, torch.optim.Adam(model.parameters(), 0.03)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        next(model.turns(x)).loss.backward()
+        optimiser.step()
+        schedule.step()
+    pca = PCA(2).fit(x.numpy())
+    with torch.no_grad():
+        elbos = torch.stack([model.log_prob(x).mean() for _ in range(200)])
+    elbo, noise = elbos.mean().item(), elbos.std().item() / 200**0.5
+    assert pca.score(x.numpy()) - 0.01 < elbo < pca.score(x.numpy()) + 4 * noise
+    means = model.decoder.linear.weight.detach().unflatten(0, (6, 3))[:, 1]  # of (logit, mean, log scale)
+    axes = torch.from_numpy(pca.components_)
+    cosines = torch.linalg.svdvals(axes @ torch.linalg.qr(means).Q)
+    assert cosines.min().acos() < 0.03
 
 
 @pytest.mark.parametrize("spec", [BINARY, GREY], ids=["binary", "grey"])
@@ -207,3 +335,7 @@ def test_a_network_that_does_not_fit_is_refused():
         vae(BINARY, latent=4, decoder=nn.Linear(7, 64))
     with pytest.raises(UserError, match="binary images"):
         vae(GREY, likelihood="bernoulli")
+    with pytest.raises(UserError, match="needs labels"):
+        vae(BINARY, conditional=True)
+    with pytest.raises(UserError, match="choose one"):
+        vae(BINARY, draws=5, free_bits=0.5)

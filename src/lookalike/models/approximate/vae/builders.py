@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from torch import nn
 
+from ....errors import UserError
+from ....nn.beside import Beside
 from ....nn.conv import ConvDecoder, ConvEncoder
 from ....nn.doors import Door
+from ....nn.likelihoods import Likelihood
 from ....nn.likelihoods import likelihood as likelihood_of
 from ....nn.mlp import ResidualMLP, mlp
 from ....options import Range
 from ....spec import Spec
+from .bound import Gradient, Objective
 from .vae import VAE
 
 LikelihoodName = Literal["auto", "bernoulli", "logistic", "gaussian"]
+Shape = tuple[int, ...]
+Make = Callable[[Shape, Shape], nn.Module]
+"""Makes a network from one shape to another."""
 
 
 def vae(
@@ -27,8 +35,12 @@ def vae(
     block: Literal["plain", "residual"] = "plain",
     likelihood: LikelihoodName = "auto",
     components: Annotated[int, Range(1)] = 1,
+    conditional: bool = False,
     beta: Annotated[float, Range(0)] = 1.0,
     free_bits: Annotated[float, Range(0)] = 0.0,
+    kl_warmup: Annotated[int, Range(0)] = 0,
+    draws: Annotated[int, Range(1)] = 1,
+    gradient: Gradient = "reparametrised",
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> VAE:
@@ -41,20 +53,29 @@ def vae(
         block: plain or residual convolutions; the latter are slower and better.
         likelihood: of x given its code; auto takes bernoulli for binary images and logistic for others.
         components: Gaussians in the mixture for each number of a table or point.
+        conditional: give the labels to both networks, so that samples can be asked for by class.
         beta: weight of the rate in training; above 1 for simpler codes, below 1 for sharper pictures.
         free_bits: nats of each code number's rate that training does not charge.
-        encoder: your own, from (B, *shape) to (B, 2 * latent).
-        decoder: your own, from (B, latent) to the likelihood's parameters.
+        kl_warmup: steps over which the weight of the rate rises from 0.
+        draws: codes drawn for each item in training, which maximises the importance-weighted bound of so many.
+        gradient: of the bound in the encoder; doubly reparametrised has less noise where draws are many.
+        encoder: your own, from (B, *shape) to (B, 2 * latent); labels (B,) come second if conditional.
+        decoder: your own, from (B, latent) to the likelihood's parameters; labels (B,) come second if conditional.
     """
     p_x = likelihood_of(spec, likelihood, components)
-    shape = Door(spec).shape
-    if spec.kind == "images":
-        encoder = encoder or ConvEncoder(shape, 2 * latent, width, block)
-        decoder = decoder or ConvDecoder(latent, (p_x.width, *shape[1:]), width, block)
-    else:
-        encoder = encoder or ResidualMLP(shape[0], 2 * latent, width, depth)
-        decoder = decoder or ResidualMLP(latent, p_x.width, width, depth)
-    return VAE(spec, encoder, decoder, p_x, latent, beta, free_bits)
+    objective = Objective(beta, free_bits, kl_warmup, draws, gradient)
+
+    def encode(shape: Shape, code: Shape) -> nn.Module:
+        if len(shape) == 3:
+            return ConvEncoder(shape, code[0], width, block)
+        return ResidualMLP(shape[0], code[0], width, depth)
+
+    def decode(code: Shape, params: Shape) -> nn.Module:
+        if len(params) == 3:
+            return ConvDecoder(code[0], params, width, block)
+        return ResidualMLP(code[0], params[0], width, depth)
+
+    return assembled(spec, p_x, latent, objective, conditional, encoder or encode, decoder or decode)
 
 
 def mlp_vae(
@@ -64,8 +85,12 @@ def mlp_vae(
     hidden: Annotated[tuple[int, ...], Range(1)] = (400,),
     likelihood: LikelihoodName = "auto",
     components: Annotated[int, Range(1)] = 1,
+    conditional: bool = False,
     beta: Annotated[float, Range(0)] = 1.0,
     free_bits: Annotated[float, Range(0)] = 0.0,
+    kl_warmup: Annotated[int, Range(0)] = 0,
+    draws: Annotated[int, Range(1)] = 1,
+    gradient: Gradient = "reparametrised",
     encoder: nn.Module | None = None,
     decoder: nn.Module | None = None,
 ) -> VAE:
@@ -76,14 +101,44 @@ def mlp_vae(
         hidden: units of each hidden layer of the encoder; the decoder has them in reverse.
         likelihood: of x given its code; auto takes bernoulli for binary images and logistic for others.
         components: Gaussians in the mixture for each number of a table or point.
+        conditional: give the labels to both networks, so that samples can be asked for by class.
         beta: weight of the rate in training; above 1 for simpler codes, below 1 for sharper pictures.
         free_bits: nats of each code number's rate that training does not charge.
-        encoder: your own, from (B, *shape) to (B, 2 * latent).
-        decoder: your own, from (B, latent) to the likelihood's parameters.
+        kl_warmup: steps over which the weight of the rate rises from 0.
+        draws: codes drawn for each item in training, which maximises the importance-weighted bound of so many.
+        gradient: of the bound in the encoder; doubly reparametrised has less noise where draws are many.
+        encoder: your own, from (B, *shape) to (B, 2 * latent); labels (B,) come second if conditional.
+        decoder: your own, from (B, latent) to the likelihood's parameters; labels (B,) come second if conditional.
     """
     p_x = likelihood_of(spec, likelihood, components)
-    shape = Door(spec).shape
-    params = (p_x.width, *shape[1:])
-    encoder = encoder or mlp((math.prod(shape), *hidden, 2 * latent))
-    decoder = decoder or nn.Sequential(mlp((latent, *hidden[::-1], math.prod(params))), nn.Unflatten(1, params))
-    return VAE(spec, encoder, decoder, p_x, latent, beta, free_bits)
+    objective = Objective(beta, free_bits, kl_warmup, draws, gradient)
+
+    def encode(shape: Shape, code: Shape) -> nn.Module:
+        return mlp((math.prod(shape), *hidden, code[0]))
+
+    def decode(code: Shape, params: Shape) -> nn.Module:
+        return nn.Sequential(mlp((code[0], *hidden[::-1], math.prod(params))), nn.Unflatten(1, params))
+
+    return assembled(spec, p_x, latent, objective, conditional, encoder or encode, decoder or decode)
+
+
+def assembled(
+    spec: Spec,
+    p_x: Likelihood,
+    latent: int,
+    objective: Objective,
+    conditional: bool,
+    encoder: nn.Module | Make,
+    decoder: nn.Module | Make,
+) -> VAE:
+    """A VAE of networks that are given, or made for the shapes, with labels beside what they take."""
+    if conditional and not spec.classes:
+        raise UserError("conditional needs labels, but this data has none. Name them with --label.")
+    shape, K = Door(spec).shape, len(spec.classes) * conditional
+    if not isinstance(encoder, nn.Module):
+        encoder = encoder((shape[0] + K, *shape[1:]), (2 * latent,))
+        encoder = Beside(encoder, K) if K else encoder
+    if not isinstance(decoder, nn.Module):
+        decoder = decoder((latent + K,), (p_x.width, *shape[1:]))
+        decoder = Beside(decoder, K) if K else decoder
+    return VAE(spec, encoder, decoder, p_x, latent, objective, conditional)

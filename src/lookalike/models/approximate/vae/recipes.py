@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from ....recipe import Recipe
 from .builders import mlp_vae, vae
+from .linear import linear_vae
 
 # In the plane a code number is easily given up early: free bits keep it, a mixture sharpens the rest.
 # A table may have a hundred rows: a small network and a low rate, or it learns them by heart.
 POINTS = {"latent": 2, "free_bits": 0.5, "components": 4, "steps": 5000}
 TABLE = {"latent": 4, "steps": 4000, "lr": 3e-4}
 SMALL = {"points": {**POINTS, "width": 64, "depth": 2}, "table": {**TABLE, "width": 64, "depth": 2}}
+# Many draws keep a code number by themselves, and their weights have no rate to spare.
+WEIGHED = {kind: {**options, "free_bits": 0.0} for kind, options in SMALL.items()}
 
 RECIPES = {
     "vae": Recipe(
@@ -34,5 +37,29 @@ RECIPES = {
         options={"beta": 4.0},
         training={"steps": 8000},
         by_kind=SMALL,
+    ),
+    "iwae": Recipe(
+        vae,
+        "a VAE trained by the importance-weighted bound of five draws, with the doubly reparametrised gradient",
+        "Burda et al. (2016), arXiv:1509.00519; Tucker et al. (2019), arXiv:1810.04152",
+        options={"draws": 5, "gradient": "doubly"},
+        training={"steps": 8000},
+        by_kind=WEIGHED,
+    ),
+    "cvae": Recipe(
+        vae,
+        "a VAE whose networks are both given the label: samples by class",
+        "Sohn et al. (2015), Learning structured output representation, NeurIPS",
+        options={"conditional": True},
+        training={"steps": 8000},
+        by_kind=SMALL,
+    ),
+    "linear-vae": Recipe(
+        linear_vae,
+        "one linear layer each way: probabilistic PCA, whose exact log p(x) its bound reaches",
+        "Lucas et al. (2019), arXiv:1911.02469; Tipping & Bishop (1999)",
+        options={"latent": 20},
+        training={"steps": 5000, "lr": 3e-3},
+        by_kind={"points": {"latent": 1, "steps": 3000}, "table": {"latent": 2, "steps": 3000}},
     ),
 }

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ....errors import UserError
+from ....nn.beside import Beside
 from ....nn.conv import Block, ConvDecoder, ConvEncoder, Norm
 from ....nn.doors import Door
 from ....nn.mlp import ResidualMLP, mlp
@@ -113,20 +113,6 @@ def gan(
         n_critic=n_critic,
         conditional=condition != "none",
     )
-
-
-class Beside(nn.Module):
-    """A network whose first input has one-hot labels beside it: entries of a row, constant planes of an image."""
-
-    def __init__(self, network: nn.Module, classes: int) -> None:
-        super().__init__()
-        self.network = network
-        self.classes = classes
-
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
-        label = F.one_hot(y, self.classes).to(h.dtype)
-        label = label.reshape(*label.shape, *[1] * (h.dim() - 2)).expand(-1, -1, *h.shape[2:])
-        return self.network(torch.cat([h, label], dim=1))
 
 
 class Projection(nn.Module):
