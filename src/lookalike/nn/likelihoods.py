@@ -75,6 +75,18 @@ class Pixelwise(nn.Module, ABC):
             pixel: in [0, 1], shape (n, C); only channels before c are looked at.
         """
 
+    def quantile(self, params: Tensor, pixel: Tensor, c: int, u: Tensor, temperature: float = 1.0) -> Tensor:
+        """The intensity k at which the distribution function of `log_pmf` passes u: a draw where u is uniform.
+
+        Arguments:
+            u: in [0, 1), float64, shape (n,).
+            temperature: of log_pmf; at 0 the likeliest intensity.
+
+        Returns:
+            int64, shape (n,).
+        """
+        return quantile(self.log_pmf(params, pixel, c), u, temperature)
+
 
 class Bernoulli(Likelihood, Pixelwise):
     """Binary images: params are the logits of x = 1, shape (B, C, H, W)."""
@@ -104,6 +116,10 @@ class Bernoulli(Likelihood, Pixelwise):
     def log_pmf(self, params: Tensor, pixel: Tensor, c: int) -> Tensor:
         logit = precise(params[:, c])
         return F.logsigmoid(torch.stack([-logit, logit], 1))
+
+    def quantile(self, params: Tensor, pixel: Tensor, c: int, u: Tensor, temperature: float = 1.0) -> Tensor:
+        logit = precise(params[:, c])
+        return ((logit / -temperature).sigmoid() <= u if temperature else logit > 0).long()
 
 
 class Categorical(Likelihood, Pixelwise):
@@ -135,6 +151,9 @@ class Categorical(Likelihood, Pixelwise):
 
     def log_pmf(self, params: Tensor, pixel: Tensor, c: int) -> Tensor:
         return self.logits(params)[:, :, c].log_softmax(1)
+
+    def quantile(self, params: Tensor, pixel: Tensor, c: int, u: Tensor, temperature: float = 1.0) -> Tensor:
+        return quantile(self.logits(params)[:, :, c], u, temperature)
 
 
 class Discretised(Likelihood):
@@ -234,6 +253,13 @@ def log_interval_normal(centre: Tensor, half: Tensor, first: Tensor, last: Tenso
     return log_upper + torch.log(-torch.expm1((log_lower - log_upper).clamp(max=-1e-12)))
 
 
+FAR = 1e6
+"""Deviations from the mean: a number drawn from a model gone wild is cut here, before it overflows those after it."""
+
+CEILING = math.log(FAR)
+"""The largest log scale of a number."""
+
+
 class Columns(Likelihood):
     """Rows of a table: a mixture of Gaussians for each number, a categorical for each one-hot field.
 
@@ -300,8 +326,9 @@ class Columns(Likelihood):
             return F.one_hot(draw(part, temperature), field.width).to(part.dtype)
         logits, means, log_scales = part.chunk(3, dim=1)
         chosen = draw(logits, temperature)[:, None]
-        scale = log_scales.gather(1, chosen).clamp(min=self.floor).exp()
-        return means.gather(1, chosen) + temperature * scale * torch.randn_like(scale)
+        scale = log_scales.gather(1, chosen).clamp(self.floor, CEILING).exp()
+        drawn = means.gather(1, chosen) + temperature * scale * torch.randn_like(scale)
+        return drawn.clamp(-FAR, FAR)
 
     def spread(self) -> Tensor:
         """Params at which a mixture starts well, shape (width,): its parts at the quantiles of N(0, 1).
@@ -320,7 +347,7 @@ class Columns(Likelihood):
     def _log_mixture(self, h: Tensor, parts: Tensor) -> Tensor:
         """log density of h under its mixture, in the door's units: (..., ) of params (..., 3 K)."""
         logits, means, log_scales = parts.chunk(3, dim=-1)
-        log_scales = log_scales.clamp(min=self.floor)
+        log_scales = log_scales.clamp(self.floor, CEILING)
         log_normal = -0.5 * ((h[..., None] - means) / log_scales.exp()).square() - log_scales
         return (logits.log_softmax(-1) + log_normal).logsumexp(-1) - 0.5 * math.log(2 * math.pi)
 
@@ -336,6 +363,21 @@ def draw(logits: Tensor, temperature: float) -> Tensor:
         return logits.argmax(1)
     probs = (logits / temperature).softmax(1).movedim(1, -1)
     return torch.multinomial(probs.flatten(0, -2), 1).view(probs.shape[:-1])
+
+
+def quantile(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
+    """The index at which the distribution function of softmax(logits / temperature) passes u, int64, shape (n,).
+
+    Arguments:
+        logits: shape (n, levels).
+        u: in [0, 1), shape (n,).
+    """
+    if temperature == 0:
+        return logits.argmax(1)
+    # Summed in the precision of u: in float32 a level of little probability would come too often or never.
+    cdf = (logits / temperature).softmax(1).cumsum(1, dtype=u.dtype)
+    # Rounding may leave the last entry below 1: no u may pass it.
+    return torch.searchsorted(cdf, u.contiguous()[:, None], right=True)[:, 0].clamp(max=logits.shape[1] - 1)
 
 
 def likelihood(spec: Spec, name: str, components: int = 1) -> Likelihood:

@@ -30,7 +30,8 @@ Stepper = Callable[[Tensor, int, int, int], Tensor]
 
 h, shape (n, C, H, W), is in the door's units and filled in place by the caller: what comes before channel c of
 pixel (i, j) is right when it is called, the rest is not to be looked at. It is called once for each (i, j), in
-raster order, with c = 0; where the likelihood is `by_channel`, once for each c of 0 ... C - 1 in turn.
+raster order, with c = 0; where the likelihood is `by_channel`, once for each c of 0 ... C - 1 in turn, and then only
+the params of channels up to c need to be right. What it gives may be overwritten by the next call.
 """
 
 
@@ -97,9 +98,7 @@ class Raster(Explicit, Completer):
         Arguments:
             watch: told the images so far and how many of their rows are drawn, after each row.
         """
-        x = torch.zeros(n, *self.spec.shape, dtype=self.door.precision.dtype, device=self.device)
-        mask = torch.zeros_like(x[:1], dtype=torch.bool)
-        return self.complete(x, mask, y, seed=seed, temperature=temperature, watch=watch)
+        return self._drawn(torch.zeros(n, *self.spec.shape, device=self.device), None, y, seed, temperature, watch)
 
     def complete(
         self,
@@ -112,6 +111,17 @@ class Raster(Explicit, Completer):
         watch: Callable[[Tensor, int], None] | None = None,
     ) -> Tensor:
         """As `Completer.complete`, each intensity given all before it in raster order; `watch` as in `sample`."""
+        return self._drawn(x, mask, y, seed, temperature, watch)
+
+    def _drawn(
+        self,
+        x: Tensor,
+        mask: Tensor | None,
+        y: Tensor | None,
+        seed: int | None,
+        temperature: float,
+        watch: Callable[[Tensor, int], None] | None,
+    ) -> Tensor:
         with seeded(seed, self.device), torch.inference_mode():
             u = torch.rand(x.shape, dtype=torch.float64, device=x.device)
             drawn = self.drawn(x, mask, u, self.network.stepper(len(x), self._labels(y)), temperature, watch)
@@ -120,26 +130,33 @@ class Raster(Explicit, Completer):
     def drawn(
         self,
         x: Tensor,
-        mask: Tensor,
+        mask: Tensor | None,
         u: Tensor,
         step: Stepper,
         temperature: float = 1.0,
         watch: Callable[[Tensor, int], None] | None = None,
     ) -> Tensor:
-        """`complete` from uniform numbers u in [0, 1), shape of x, by a stepper."""
-        C, H, W = self.spec.shape
-        top = self.spec.levels - 1
-        known = mask.expand_as(x)
-        x = torch.where(known, x, 0.0).to(self.door.precision.dtype)
+        """`complete` (of nothing known where there is no mask) from numbers u in [0, 1), shape of x, by a stepper."""
+        C, H, _ = self.spec.shape
+        grid = torch.arange(self.spec.levels, dtype=self.door.precision.dtype, device=x.device)
+        grid /= self.spec.levels - 1
+        known = None if mask is None else mask.expand_as(x)
+        x = torch.zeros_like(x, dtype=grid.dtype) if known is None else torch.where(known, x, 0.0).to(grid.dtype)
         h = self.door.enter(x)
         for i in range(H):
-            for j in range(W):
+            # Views of each channel of each pixel, shape (n,), made once a row.
+            pixels, channels = x[:, :, i].unbind(2), _by_pixel(x, i)
+            entries, numbers = _by_pixel(h, i), _by_pixel(u, i)
+            knowns = None if known is None else _by_pixel(known, i)
+            for j, pixel in enumerate(pixels):
                 for c in range(C):
                     if c == 0 or self.likelihood.by_channel:
                         params = step(h, i, j, c)
-                    k = choose(self.likelihood.log_pmf(params, x[:, :, i, j], c), u[:, c, i, j], temperature)
-                    x[:, c, i, j] = torch.where(known[:, c, i, j], x[:, c, i, j], k / top)
-                    h[:, c, i, j] = self.door.enter(x[:, c, i, j])
+                    drawn = grid.take(self.likelihood.quantile(params, pixel, c, numbers[c][j], temperature))
+                    if knowns is not None:
+                        drawn = torch.where(knowns[c][j], channels[c][j], drawn)
+                    channels[c][j].copy_(drawn)
+                    entries[c][j].copy_(self.door.enter(drawn))
             if watch is not None:
                 watch(x, i + 1)
         return x
@@ -163,16 +180,6 @@ def labels_of(spec: Spec, conditional: bool, recipe: str) -> int:
     return len(spec.classes) * conditional
 
 
-def choose(log_pmf: Tensor, u: Tensor, temperature: float) -> Tensor:
-    """The index at which the distribution function of softmax(log_pmf / temperature) passes u, shape (n,).
-
-    Arguments:
-        log_pmf: shape (n, levels).
-        u: uniform in [0, 1), float64, shape (n,).
-        temperature: at 0 the likeliest index.
-    """
-    if temperature == 0:
-        return log_pmf.argmax(1)
-    cdf = (log_pmf.double() / temperature).softmax(1).cumsum(1)
-    # Rounding may leave the last entry below 1: no u may pass it.
-    return (cdf[:, :-1] <= u[:, None]).sum(1)
+def _by_pixel(x: Tensor, i: int) -> list[tuple[Tensor, ...]]:
+    """Row i of x, shape (n, C, H, W), as [c][j] of shape (n,)."""
+    return [channel.unbind(1) for channel in x[:, :, i].unbind(1)]
