@@ -42,7 +42,7 @@ def networks() -> dict[str, nn.Module]:
 
 
 run = lookalike.train("vae", "digits", out="runs/05", overwrite=True, steps=1500, latent=LATENT, **networks())
-model = lookalike.load(run, **networks())
+model = lookalike.load(run)  # later, from the folder alone: lookalike.load("runs/05", **networks())
 x, _ = lookalike.open_data("digits").test.first(100)
 with torch.no_grad():
     print(f"squared error of reconstructions  {(model.reconstruct(x) - x).square().mean():.4f}")

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 
 import lookalike
+from lookalike.disk import write_atomically
 from lookalike.errors import UserError
-from lookalike.run import Run, held, write_atomically
+from lookalike.run import Run, held
 
 SHORT = {"steps": 6, "batch_size": 8, "ema": 0.0, "device": "cpu"}
 
@@ -175,18 +176,25 @@ def test_the_users_own_networks_must_come_again_to_load(tmp_path: Path) -> None:
     from torch import nn
 
     encoder, decoder = nn.Linear(4, 2), nn.Linear(2, 4)
-    lookalike.train("deep-ae", "iris", out=tmp_path / "r", latent=2, encoder=encoder, decoder=decoder, **SHORT)
+    own = {"encoder": encoder, "decoder": decoder}
+    made = lookalike.train("deep-ae", "iris", out=tmp_path / "r", latent=2, **own, **SHORT)
     with pytest.raises(UserError, match="decoder, encoder"):
         lookalike.load(tmp_path / "r")
     model = lookalike.load(tmp_path / "r", encoder=nn.Linear(4, 2), decoder=nn.Linear(2, 4))
     x, _ = lookalike.open_data("iris").test.first(5)
     again = lookalike.load(tmp_path / "r", encoder=nn.Linear(4, 2), decoder=nn.Linear(2, 4))
     torch.testing.assert_close(model.encode(x), again.encode(x))
+    opened = lookalike.Run.open(tmp_path / "r", encoder=nn.Linear(4, 2), decoder=nn.Linear(2, 4))
+    assert lookalike.evaluate(opened).json()["metrics"]["mse"] == lookalike.evaluate(made).json()["metrics"]["mse"]
     with pytest.raises(UserError, match="linear-ae takes no network 'encoder'"):
         lookalike.train("linear-ae", "iris", out=tmp_path / "q", encoder=encoder, **SHORT)
 
 
 def test_a_folder_that_goes_while_it_is_held_leaves_the_first_error_standing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="the first"), held(tmp_path / "r"):
-        shutil.rmtree(tmp_path / "r")
-        raise UserError("the first")
+    def hold() -> None:
+        with held(tmp_path / "r"):
+            shutil.rmtree(tmp_path / "r")
+            raise UserError("the first")
+
+    with pytest.raises(UserError, match="the first"):
+        hold()

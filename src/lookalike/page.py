@@ -16,11 +16,12 @@ from typing import Any
 
 from PIL import Image
 
+from .disk import write_atomically
 from .options import options_of
 from .pictures import curves, in_plane
 from .recipe import Training, recipes
 from .report import Metric, Report, html_table
-from .run import Run, write_atomically
+from .run import Run
 from .training.progress import duration
 
 PICTURES = "pictures"

@@ -14,7 +14,7 @@ ever unpickled.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import copy
 import json
 import math
 import os
@@ -31,6 +31,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from .disk import flush, sha256, write_atomically
 from .errors import UserError, missing_extra
 from .header import FORMAT, JUDGED_BY, QUIET, Header, Record
 from .plain import conform
@@ -51,10 +52,12 @@ class Run:
         header: what run.json says.
         recipe: resolved, as it was trained.
         spec: of the data it was trained on.
+        networks: the user's own modules, where it was trained with such and they are at hand.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, header: Mapping[str, Any], networks: Mapping[str, nn.Module] | None = None) -> None:
         self.path = path
+        self.networks = dict(networks or {})
         self.header = header
         self.recipe = Recipe.from_json(header["recipe"])
         self.spec = Spec.from_json(header["spec"])
@@ -79,8 +82,11 @@ class Run:
         return cls(path, header)
 
     @classmethod
-    def open(cls, path: str | Path | Run) -> Run:
+    def open(cls, path: str | Path | Run, **networks: nn.Module) -> Run:
         """The run in a folder, or the run itself.
+
+        Arguments:
+            networks: the user's own modules, where it was trained with such; every task then takes this run.
 
         Raises:
             UserError: there is none, or its run.json cannot be read.
@@ -95,7 +101,7 @@ class Run:
         try:
             header = json.loads(file.read_text())
             conform(header, Header)
-            return cls(path, header)
+            return cls(path, header, networks)
         except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{file} is damaged ({str(error).rstrip('.')}). Restore it from a copy, or train anew; "
@@ -168,14 +174,14 @@ class Run:
             save_model(ema, str(beside / "ema.safetensors"))
             with (beside / "state.pt").open("wb") as file:
                 torch.save(dict(state), file)
-            sums = {file.name: _sha256(file) for file in sorted(beside.iterdir())}
+            sums = {file.name: sha256(file) for file in sorted(beside.iterdir())}
             (beside / "checksums.json").write_text(json.dumps(sums))
             for path in beside.iterdir():
-                _flush(path)
+                flush(path)
             if folder.exists():
                 shutil.rmtree(folder)
             beside.rename(folder)
-            _flush(folder.parent)
+            flush(folder.parent)
         except (OSError, SafetensorError) as error:
             raise UserError(f"cannot save step {step} to {self.path}: {error}. {self._go_on()}") from None
         finally:
@@ -248,13 +254,17 @@ class Run:
         those of its best milestone.
 
         Arguments:
-            networks: the user's own modules, where the run was trained with such.
+            networks: the user's own modules, where the run was trained with such and does not have them at hand.
         """
+        networks = copy.deepcopy({**self.networks, **networks})  # the user's stay as they are
         own = set(self.header["networks"])
         if own != set(networks):
+            if not own:
+                raise UserError(f"{self.path} was trained without networks of your own: load it without any.")
             raise UserError(
-                f"{self.path} was trained with your own {', '.join(sorted(own)) or 'networks: none'}; "
-                f"load(path, {', '.join(f'{name}=...' for name in sorted(own))}) needs the same modules."
+                f"{self.path} was trained with your own {', '.join(sorted(own))}: in Python, "
+                f"lookalike.Run.open(path, {', '.join(f'{name}=...' for name in sorted(own))}) takes them again, "
+                "and gives a run for `load` and for every task."
             )
         folder, said = self.newest()
         if folder is None:
@@ -346,20 +356,6 @@ def load(path: str | Path | Run, *, device: str = "cpu", **networks: nn.Module) 
     return model.to(device)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        _flush(beside)
-        beside.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}.") from None
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
-
-
 def _fill(model: nn.Module, weights: Path) -> None:
     """Load weights into a model.
 
@@ -378,24 +374,10 @@ def _fault(folder: Path) -> str | None:
     """What is wrong with a checkpoint, or None."""
     try:
         sums = json.loads((folder / "checksums.json").read_text())
-        wrong = [name for name, digest in sums.items() if _sha256(folder / name) != digest]
+        wrong = [name for name, digest in sums.items() if sha256(folder / name) != digest]
     except (OSError, ValueError, AttributeError) as error:
         return f"{type(error).__name__}: {error}"
     missing = {"weights.safetensors", "ema.safetensors", "state.pt"} - set(sums)
     if missing:
         return f"no checksum of {', '.join(sorted(missing))}"
     return f"{', '.join(wrong)} does not have the checksum it was saved with" if wrong else None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Wait until a file or folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

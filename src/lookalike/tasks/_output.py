@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from ..disk import write_atomically
 from ..errors import UserError, nearest
-from ..run import write_atomically
 from ..spec import Spec
 from ..training.progress import tell
 

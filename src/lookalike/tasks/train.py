@@ -93,6 +93,7 @@ def train(
 
     with joined(place) as team, ExitStack() as holding:
         run = led(begin, team, place) or Run.open(out)
+        run.networks = networks
         try:
             state = fit(
                 model,
@@ -115,7 +116,7 @@ def train(
             say(f"trained {state.step} steps in {duration(state.seconds)}")
             trained = state.average.eval()
             if trained.keeps_best and (best := run.best()) is not None:
-                trained.load_state_dict(run.load_model(**networks)[0].state_dict())
+                trained.load_state_dict(run.load_model()[0].state_dict())
                 say(f"note: on the validation split it was best at step {int(best.name)}: that model is kept")
             finish(run, trained, opened, seed)
             say(f"its page: {run.path / 'report.html'}; measure it on the test split: lookalike evaluate {run.path}")

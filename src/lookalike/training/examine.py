@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ..data.base import Data
+from ..disk import write_atomically
 from ..metrics.likelihood import bits_per_dim
 from ..metrics.reconstruction import mse
 from ..models.base import Encoder, Explicit, Implicit, Model, pictured
 from ..pictures import compare, ready, show
-from ..run import write_atomically
 
 T = TypeVar("T")
 ITEMS = 1000  # of the validation split at the most, so that examining stays cheap ...
