@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lookalike.models.tractable.autoregressive.maskedpixelcnn import MaskedPixelCNN
 from lookalike.models.tractable.autoregressive.pixelcnn import PixelCNN
 from lookalike.models.tractable.autoregressive.raster import Raster, naive
 from lookalike.models.tractable.autoregressive.stepping import Rows
@@ -18,6 +19,9 @@ CASES = {
     "conditional": (PixelCNN, (2, 6, 6), 3, {"conditional": True}),
     "mixture": (PixelCNN, (3, 5, 6), 17, {"likelihood": "mixture", "components": 3, "conditional": True}),
     "one column": (PixelCNN, (1, 6, 1), 3, {}),
+    "masked": (MaskedPixelCNN, (1, 9, 7), 5, {}),
+    "masked, colour": (MaskedPixelCNN, (3, 6, 5), 4, {"conditional": True}),
+    "masked, mixture": (MaskedPixelCNN, (2, 6, 5), 9, {"likelihood": "mixture", "components": 2}),
 }
 
 
@@ -66,7 +70,7 @@ def test_steps_draw_the_images_that_naive_sampling_draws(case, temperature):
     assert temperature == 0 or drawn.std() > 0.1
 
 
-@pytest.mark.parametrize("case", ["grey", "colour", "mixture"])
+@pytest.mark.parametrize("case", ["grey", "colour", "mixture", "masked", "masked, colour"])
 def test_steps_in_float32_stay_near_naive_ones(case):
     model, y = built(case)
     model.float()
