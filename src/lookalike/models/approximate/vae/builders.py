@@ -18,6 +18,7 @@ from ....nn.mlp import ResidualMLP, mlp
 from ....options import Range
 from ....spec import Spec
 from .bound import Gradient, Objective
+from .ladder import LadderVAE, scales_of
 from .vae import VAE
 
 LikelihoodName = Literal["auto", "bernoulli", "logistic", "gaussian"]
@@ -122,6 +123,50 @@ def mlp_vae(
     return assembled(spec, p_x, latent, objective, conditional, encoder or encode, decoder or decode)
 
 
+def ladder_vae(
+    spec: Spec,
+    *,
+    latent: Annotated[int, Range(1)] = 8,
+    rungs: Annotated[tuple[int, ...], Range(0)] = (2, 3, 2),
+    width: Annotated[int, Range(1)] = 32,
+    dropout: Annotated[float, Range(0, 0.99)] = 0.0,
+    likelihood: LikelihoodName = "auto",
+    components: Annotated[int, Range(1)] = 1,
+    conditional: bool = False,
+    beta: Annotated[float, Range(0)] = 1.0,
+    free_bits: Annotated[float, Range(0)] = 0.0,
+    kl_warmup: Annotated[int, Range(0)] = 0,
+) -> LadderVAE:
+    """A VAE whose code has many groups, each drawn given those above it, from coarse to fine.
+
+    Arguments:
+        latent: numbers of the code for each rung, and of an image for each of its places there.
+        rungs: groups of the code at each size of the image, from the coarsest, about 4x4, on; finer sizes than are
+            named have none. A row has one size, with all of them.
+        width: channels at the finest size, twice as many at others; or units of a hidden layer.
+        dropout: share of the features left out in training, against learning the items by heart.
+        likelihood: of x given its code; auto takes bernoulli for binary images and logistic for others.
+        components: Gaussians in the mixture for each number of a table or point.
+        conditional: start the ladder from the label, so that samples can be asked for by class.
+        beta: weight of the rate in training; above 1 for simpler codes, below 1 for sharper pictures.
+        free_bits: nats of each rung's rate that training does not charge.
+        kl_warmup: steps over which the weight of the rate rises from 0.
+    """
+    if not sum(scale.rungs for scale in scales_of(spec, rungs, width)):
+        raise UserError("rungs: the first of them, those of the coarsest size, must not all be 0.")
+    _needs_labels(spec, conditional)
+    return LadderVAE(
+        spec,
+        likelihood_of(spec, likelihood, components),
+        Objective(beta, free_bits, kl_warmup),
+        latent=latent,
+        rungs=rungs,
+        width=width,
+        dropout=dropout,
+        conditional=conditional,
+    )
+
+
 def assembled(
     spec: Spec,
     p_x: Likelihood,
@@ -132,8 +177,7 @@ def assembled(
     decoder: nn.Module | Make,
 ) -> VAE:
     """A VAE of networks that are given, or made for the shapes, with labels beside what they take."""
-    if conditional and not spec.classes:
-        raise UserError("conditional needs labels, but this data has none. Name them with --label.")
+    _needs_labels(spec, conditional)
     shape, K = Door(spec).shape, len(spec.classes) * conditional
     if not isinstance(encoder, nn.Module):
         encoder = encoder((shape[0] + K, *shape[1:]), (2 * latent,))
@@ -142,3 +186,8 @@ def assembled(
         decoder = decoder((latent + K,), (p_x.width, *shape[1:]))
         decoder = Beside(decoder, K) if K else decoder
     return VAE(spec, encoder, decoder, p_x, latent, objective, conditional)
+
+
+def _needs_labels(spec: Spec, conditional: bool) -> None:
+    if conditional and not spec.classes:
+        raise UserError("conditional needs labels, but this data has none. Name them with --label.")

@@ -6,7 +6,8 @@ The best ELBO is the exact log p(x) of probabilistic PCA (Tipping & Bishop 1999)
 the leading principal axes, orthogonal, for then the exact posterior has a diagonal covariance as q has; and the ELBO
 adds no local maxima to those of log p(x).
 
-Lucas et al. (2019), "Don't blame the ELBO! A linear VAE perspective on posterior collapse", arXiv:1911.02469, theorem 1.
+Lucas et al. (2019), "Don't blame the ELBO! A linear VAE perspective on posterior collapse", arXiv:1911.02469,
+theorem 1.
 Differs from the paper: images are discrete, so theirs is the normal density over the bin of each intensity; the
 categories of a table have logits linear in z.
 """
@@ -67,7 +68,8 @@ class LinearDecoder(nn.Module):
         self.linear = nn.Linear(latent, likelihood.width)
         self.log_scale = nn.Parameter(torch.zeros(()))
         # The params of a number end with its log scale.
-        ends = [field.real & (torch.arange(n) == n - 1) for field, n in zip(likelihood.door.fields, likelihood.widths)]
+        fields = zip(likelihood.door.fields, likelihood.widths, strict=True)
+        ends = [(torch.arange(n) == n - 1) & field.real for field, n in fields]
         self.register_buffer("is_scale", torch.cat(ends), persistent=False)
 
     def forward(self, z: Tensor) -> Tensor:

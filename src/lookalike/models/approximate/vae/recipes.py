@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ....recipe import Recipe
-from .builders import mlp_vae, vae
+from .builders import ladder_vae, mlp_vae, vae
 from .linear import linear_vae
+from .vqvae import vqvae
 
 # In the plane a code number is easily given up early: free bits keep it, a mixture sharpens the rest.
 # A table may have a hundred rows: a small network and a low rate, or it learns them by heart.
@@ -54,6 +55,18 @@ RECIPES = {
         training={"steps": 8000},
         by_kind=SMALL,
     ),
+    "ladder-vae": Recipe(
+        ladder_vae,
+        "a VAE with a ladder of codes from coarse to fine, each given those above: the strong default",
+        "Sonderby et al. (2016), arXiv:1602.02282; Vahdat & Kautz (2020), NVAE, arXiv:2007.03898",
+        binarize="dynamic",
+        options={"kl_warmup": 2000},
+        training={"steps": 20_000},
+        by_kind={
+            "points": {"latent": 2, "rungs": (2,), "width": 64, "components": 4, "kl_warmup": 500, "steps": 5000},
+            "table": {"latent": 2, "rungs": (2,), "width": 64, "kl_warmup": 500, "steps": 4000, "lr": 3e-4},
+        },
+    ),
     "linear-vae": Recipe(
         linear_vae,
         "one linear layer each way: probabilistic PCA, whose exact log p(x) its bound reaches",
@@ -61,5 +74,12 @@ RECIPES = {
         options={"latent": 20},
         training={"steps": 5000, "lr": 3e-3},
         by_kind={"points": {"latent": 1, "steps": 3000}, "table": {"latent": 2, "steps": 3000}},
+    ),
+    "vqvae": Recipe(
+        vqvae,
+        "VQ-VAE: a small image of discrete codes, data for a prior of your choice (--prior pixelcnn)",
+        "van den Oord et al. (2017), arXiv:1711.00937",
+        kinds=("images",),
+        training={"steps": 5000},
     ),
 }
