@@ -49,7 +49,7 @@ def test_what_conforms(value: Any, hint: Any) -> None:
         ([], Literal["a", "b"], r"must be a or b, but is \[\]"),
         ({}, Entry, "f lacks x.name"),
         ({"name": "a", "sizes": ["b"]}, Entry, r"x.sizes\[0\] must be a whole number"),
-        ({"name": "a", "code": 1}, Column, "f lacks x.categories"),
+        ({"categories": [], "code": 1}, Column, "f lacks x.name"),
         ({"a": {"b": "c"}}, dict[str, dict[str, int]], "x.a.b must be a whole number"),
     ],
 )

@@ -27,6 +27,8 @@ WORDS: dict[Any, str] = {
 def conform(value: Any, hint: Any, where: str = "", name: str = "") -> None:
     """Nothing, if a value as JSON gives it is of a type; lists stand for tuples, objects for dataclasses.
 
+    What has a default in a dataclass may be absent: the file may be older than it.
+
     Arguments:
         hint: a plain type, a `Literal`, a union, a tuple, list or mapping of such, a dataclass or a `TypedDict`.
         where: the file, in the words of an error.
@@ -60,11 +62,13 @@ def conform(value: Any, hint: Any, where: str = "", name: str = "") -> None:
 
 def _conform_entries(value: dict[str, Any], hint: Any, where: str, name: str) -> None:
     entries = get_type_hints(hint, include_extras=True)
+    fields = dataclasses.fields(hint) if dataclasses.is_dataclass(hint) else ()
+    later = {f.name for f in fields if f.default is not dataclasses.MISSING}
     for key, one in entries.items():
         optional = get_origin(one) is NotRequired
         if key in value:
             conform(value[key], get_args(one)[0] if optional else one, where, _inside(name, key))
-        elif not optional:
+        elif not optional and key not in later:
             raise UserError(f"{where or 'it'} lacks {_inside(name, key)}.")
     for key in value:
         if key not in entries and dataclasses.is_dataclass(hint):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 from .errors import UserError
@@ -30,6 +31,10 @@ class Column:
         missing: whether NaN may occur (numbers only).
         decimals: how many decimals the user's file had, for writing samples back.
         date_format: of a date, as `strftime` takes it; its number is in seconds since 1970, UTC.
+        grid: where one value is many rows', the step between values, origin + k * grid; 0 for a number that is
+            spread enough to have a density.
+        knots: of a number with a long tail or such a grid, pairs (x, w), both rising: a model sees w, straight
+            from knot to knot and on beyond the last, which makes the training split a standard normal.
     """
 
     name: str
@@ -39,6 +44,9 @@ class Column:
     missing: bool = False
     decimals: int | None = None
     date_format: str = ""
+    grid: float = 0.0
+    origin: float = 0.0
+    knots: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,18 +87,14 @@ class Spec:
             UserError: it did not give this, or it describes no data.
         """
         conform(saved, cls, "the spec")
-        columns = tuple(Column(**{**c, "categories": tuple(c["categories"])}) for c in saved["columns"])
-        spec = cls(
-            kind=saved["kind"],
-            shape=tuple(saved["shape"]),
-            levels=saved["levels"],
-            classes=tuple(saved["classes"]),
-            columns=columns,
-        )
+        # An older file may lack what has a default.
+        columns = tuple(_column(column) for column in saved.get("columns", ()))
+        classes = tuple(saved.get("classes", ()))
+        spec = cls(**{**saved, "shape": tuple(saved["shape"]), "classes": classes, "columns": columns})
         if spec.kind == "images":
             sound = len(spec.shape) == 3 and min(spec.shape) > 0 and 2 <= spec.levels <= 256
         else:
-            sound = spec.shape == (len(columns),) and all(column.std >= 0 for column in columns)
+            sound = spec.shape == (len(columns),) and all(_sound(column) for column in columns)
         if not sound:
             raise UserError(f"the spec describes no data: {spec}, shape {spec.shape}.")
         return spec
@@ -102,3 +106,13 @@ class Spec:
         categorical = sum(bool(c.categories) for c in self.columns)
         words = f"{self.kind} of {len(self.columns)} columns"
         return words + (f" ({categorical} categorical)" if categorical else "")
+
+
+def _column(saved: dict[str, Any]) -> Column:
+    knots = tuple((x, w) for x, w in saved.get("knots", ()))
+    return Column(**{**saved, "categories": tuple(saved.get("categories", ())), "knots": knots})
+
+
+def _sound(column: Column) -> bool:
+    rising = all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(column.knots))
+    return min(column.std, column.grid) >= 0 and len(column.knots) != 1 and rising

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.data.embedded_tables import TABLES, open_embedded_table
+from lookalike.data.opening import open_data
 from lookalike.data.tables import open_rows, open_table, rows_for, to_frame
 from lookalike.errors import UserError
 from lookalike.nn.doors import Door
-from lookalike.spec import Spec
+from lookalike.spec import Column, Spec
 
 ROWS = 24
 
@@ -358,4 +360,30 @@ def test_tables_inside_scikit_learn_open_with_their_labels(name):
     data = open_embedded_table(name)
     assert len(data.spec.columns) == {"iris": 4, "wine": 13, "breast-cancer": 30, "diabetes": 11}[name]
     assert len(data.spec.classes) == {"iris": 3, "wine": 3, "breast-cancer": 2, "diabetes": 0}[name]
-    assert data.notes == ()
+    assert all(note.startswith("long tails or one value") for note in data.notes)
+
+
+def test_a_long_tail_and_one_value_in_many_rows_are_seen_by_rank_and_saved():
+    draw = np.random.default_rng(0)
+    counts = np.where(draw.random(2000) < 0.6, 0, np.exp(draw.normal(3, 3, 2000)).round())
+    heavy = draw.standard_cauchy(2000)
+    data = open_data(pd.DataFrame({"counts": counts, "heavy": heavy, "plain": draw.normal(size=2000), "w": counts * 5}))
+    columns = {column.name: column for column in data.spec.columns}
+    assert (columns["counts"].grid, columns["w"].grid, columns["heavy"].grid, columns["plain"].grid) == (1, 5, 0, 0)
+    assert columns["heavy"].knots
+    assert columns["counts"].knots
+    assert not columns["plain"].knots
+    assert any("by rank: 'counts', 'heavy', 'w'" in note for note in data.notes)
+    h = Door(data.spec).enter(data.train.first(1600)[0])
+    assert h.abs().max() < 6
+    assert (h[:, 1].mean().abs(), (h[:, 1].std() - 1).abs()) < (0.02, 0.02)
+    assert Spec.from_json(json.loads(json.dumps(data.spec.to_json()))) == data.spec
+
+
+def test_a_spec_from_before_knots_still_loads():
+    old = Spec("table", (1,), columns=(Column("a", mean=1.0, std=2.0),)).to_json()
+    for name in ("grid", "origin", "knots"):
+        del old["columns"][0][name]
+    assert Spec.from_json(json.loads(json.dumps(old))).columns[0] == Column("a", mean=1.0, std=2.0)
+    with pytest.raises(UserError, match="describes no data"):
+        Spec.from_json({**old, "columns": [{**old["columns"][0], "knots": [[0.0, 1.0], [0.0, 2.0]]}]})

@@ -9,7 +9,8 @@ import torch
 
 from lookalike.errors import UserError
 from lookalike.models.tractable.flow.bijections import ActNorm
-from lookalike.models.tractable.flow.realnvp import RealNVP
+from lookalike.models.tractable.flow.builders import realnvp
+from lookalike.models.tractable.flow.flow import Flow
 from lookalike.spec import Column, Spec
 
 POINTS = Spec("points", (2,), columns=(Column("x", mean=5.0, std=2.0), Column("y", mean=-1.0, std=0.25)))
@@ -23,9 +24,9 @@ def images(*shape: int, levels: int = 4) -> Spec:
     return Spec("images", shape, levels)
 
 
-def shaken(spec: Spec, scale: float = 0.15, **options) -> RealNVP:
+def shaken(spec: Spec, scale: float = 0.15, **options) -> Flow:
     """A float64 model whose every weight counts."""
-    model = RealNVP(spec, **{"couplings": 4, "width": 8, "depth": 1, **options}).double()
+    model = realnvp(spec, **{"couplings": 4, "width": 8, "depth": 1, **options}).double()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, 0, scale)
     return model.eval()
@@ -137,14 +138,14 @@ def test_samples_have_the_density_the_model_gives():
 
 
 def test_first_turn_standardises_and_what_it_set_is_saved():
-    model, x = RealNVP(WIDE, couplings=2, width=8), 3 + 7 * torch.randn(500, 5, dtype=torch.float64)
+    model, x = realnvp(WIDE, couplings=2, width=8), 3 + 7 * torch.randn(500, 5, dtype=torch.float64)
     next(model.turns(x, step=0))
     first = next(module for module in model.modules() if isinstance(module, ActNorm))
     z, _ = first(model.door.enter(x))
     torch.testing.assert_close(z.mean(0), torch.zeros(5), atol=1e-4, rtol=0)
     torch.testing.assert_close(z.std(0, correction=0), torch.ones(5), atol=1e-3, rtol=0)
 
-    twin = RealNVP(WIDE, couplings=2, width=8)
+    twin = realnvp(WIDE, couplings=2, width=8)
     twin.load_state_dict(model.state_dict())
     next(twin.turns(100 * x, step=0))  # set once, so not by this
     assert torch.equal(twin.log_prob(x), model.log_prob(x))
@@ -170,7 +171,7 @@ def test_it_learns_a_ring_better_than_any_gaussian():
         return torch.stack([angle.cos(), angle.sin()], 1) + 0.1 * torch.randn(n, 2, dtype=torch.float64)
 
     columns = (Column("x", std=0.714), Column("y", std=0.714))
-    model = RealNVP(Spec("points", (2,), columns=columns), couplings=4, width=32, depth=1)
+    model = realnvp(Spec("points", (2,), columns=columns), couplings=4, width=32, depth=1)
     optimiser = torch.optim.Adam(model.parameters(), 5e-3)
     for step in range(120):
         for turn in model.turns(draw(128), step=step):
@@ -183,13 +184,13 @@ def test_it_learns_a_ring_better_than_any_gaussian():
 
 def test_a_network_of_the_wrong_shape_is_refused():
     with pytest.raises(UserError, match="network of a coupling"):
-        RealNVP(POINTS, conditioner=lambda inputs, outputs: torch.nn.Linear(inputs, 3))
+        realnvp(POINTS, conditioner=lambda inputs, outputs: torch.nn.Linear(inputs, 3))
 
 
 def test_a_column_that_is_constant_in_the_first_batch_does_not_explode_in_the_next():
     """Rare values are usual in tables: scaling what did not vary by the inverse of nothing gave an infinite loss."""
     spec = Spec("table", (3,), columns=tuple(Column(f"x{i}") for i in range(3)))
-    model = RealNVP(spec).train()
+    model = realnvp(spec).train()
     x = torch.randn(64, 3, dtype=torch.float64)
     x[:, 1] = 0.0
     next(model.turns(x, step=0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -73,7 +74,8 @@ def test_a_number_is_standardised_and_its_density_scaled():
     door = Door(spec)
     x = torch.tensor([[7.0, -3.0], [5.0, -2.8]], dtype=torch.float64)
     torch.testing.assert_close(door.enter(x), torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
-    assert [door.log_scale(field) for field in door.fields] == pytest.approx([-math.log(2), -math.log(0.1)])
+    slope = door.log_slope(door.enter(x), door.fields)
+    torch.testing.assert_close(slope, torch.tensor([[-math.log(2), -math.log(0.1)]]).expand(2, 2))
 
 
 def test_h_has_the_precision_of_the_weights():
@@ -82,3 +84,37 @@ def test_h_has_the_precision_of_the_weights():
         assert door.enter(x).dtype == torch.float32
         assert door.double().enter(x).dtype == torch.float64
         assert not door.state_dict()
+
+
+BENT = Column("bent", mean=3.0, std=9.0, knots=((-0.5, -2.0), (0.5, 0.5), (3.5, 1.0), (40.5, 2.5)))
+COUNTED = Column("counted", mean=3.0, std=9.0, grid=1.0, origin=0.0, knots=BENT.knots)
+
+
+def test_knots_come_back_and_their_slope_is_autograds():
+    spec = Spec("table", (3,), columns=(Column("plain", mean=1.0, std=2.0), BENT, Column("c", ("a", "b"))))
+    door = Door(spec).double()
+    x = torch.tensor([[1.0, -5.0, 0], [2.0, 0.0, 1], [0.0, 2.2, 0], [3.0, 17.0, 1], [1.0, 900.0, 0]]).double()
+    h = door.enter(x)
+    torch.testing.assert_close(door.leave(h), x)
+    # At and beyond the ends the last pieces go on.
+    torch.testing.assert_close(door.enter(torch.tensor([[1.0, 77.5, 0.0]]).double())[0, 1], torch.tensor(4.0).double())
+    fields = [field for field in door.fields if field.real]
+    slopes = torch.autograd.functional.jacobian(lambda x: door.enter(x).sum(0), x)  # (h, B, x)
+    expected = torch.stack([slopes[field.start, :, field.column] for field in fields], 1).log()
+    torch.testing.assert_close(door.log_slope(h, fields), expected)
+    torch.testing.assert_close(door.log_slope(h, fields[1:]), expected[:, 1:])
+
+
+def test_what_leaves_lies_on_the_grid_and_in_the_range_that_was_seen():
+    door = Door(Spec("table", (1,), columns=(COUNTED,))).double()
+    x = torch.arange(41.0, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(door.leave(door.enter(x)), x)
+    torch.testing.assert_close(door.leave(door.enter(x + 0.4)), x)
+    wild = door.leave(torch.tensor([[-30.0], [-2.0], [2.5], [30.0]]).double())
+    assert wild[:, 0].tolist() == [0, 0, 40, 40]
+
+
+def test_a_number_with_knots_may_be_missing():
+    spec = Spec("table", (1,), columns=(dataclasses.replace(COUNTED, missing=True),))
+    x = torch.tensor([[math.nan], [7.0]], dtype=torch.float64)
+    torch.testing.assert_close(Door(spec).leave(Door(spec).enter(x)), x, equal_nan=True)

@@ -15,6 +15,7 @@ import dataclasses
 import datetime
 import decimal
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -46,6 +47,20 @@ MOSTLY = 0.9
 
 YEARS_1_TO_9999 = (-62_135_596_800_000_000, 253_402_300_799_000_000)
 """Microseconds since 1970 that can be written as a date."""
+
+LONG = 10.0
+"""Standard deviations from the mean to the farthest value from which a tail is long: a normal one has 4 to 5."""
+
+ATOM = (0.1, 10)
+"""Share of the rows, and rows, from which one value is an atom, on which no density could stand."""
+
+KNOTS = 32
+"""Of a column that is seen by rank."""
+
+LEAST_PIECE = 1e-9
+"""Share of the whole range that lies between two knots at least."""
+
+NORMAL = NormalDist()
 
 TAKES = "a table takes numbers, words and dates"
 SCALARS = (str, int, float, bool, np.generic, decimal.Decimal, datetime.date)
@@ -167,6 +182,55 @@ def conform(column: Column, series: Series, where: str) -> Values:
     if column.std == 0:
         refuse((values != column.mean) & ~gap, f"the model was trained where it is always {column.mean:g}")
     return values
+
+
+def measured(column: Column, values: Values, train: NDArray[np.int64]) -> Column:
+    """The column with what its numbers are like in the training rows; in all rows where those alone do not vary."""
+    if column.categories or column.std == 0:
+        return column
+    there = values[~np.isnan(values)]
+    seen = values[train]
+    seen = seen[~np.isnan(seen)]
+    if len(seen) == 0 or seen.min() == seen.max():
+        seen = there
+    different, counts = np.unique(seen, return_counts=True)
+    mean, std = float(seen.mean()), float(seen.std())
+    atom = counts.max() >= max(ATOM[0] * len(seen), ATOM[1])
+    grid = _grid(there, column.decimals) if atom else 0.0
+    long = np.abs(different - mean).max() > LONG * std
+    knots = _knots(different, counts, grid) if long or grid else ()
+    origin = float(different[0]) if grid else 0.0
+    return dataclasses.replace(column, mean=mean, std=std, grid=grid, origin=origin, knots=knots)
+
+
+def _knots(values: Values, counts: NDArray[np.int64], grid: float) -> tuple[tuple[float, float], ...]:
+    """(x, w) with w = Phi^-1(F(x)), evenly spaced in w from the least value to the largest.
+
+    F is the share of the rows up to x, each value spread evenly over its cell of the grid.
+    """
+    n = counts.sum()
+    if grid:
+        x = np.stack([values - grid / 2, values + grid / 2], 1).ravel()
+        share = np.stack([counts.cumsum() - counts, counts.cumsum()], 1).ravel() / n
+    else:
+        x, share = values, (counts.cumsum() - counts / 2) / n
+    end = NORMAL.inv_cdf(1 - 0.5 / n)
+    w = np.linspace(-end, end, KNOTS)
+    at = np.interp([NORMAL.cdf(level) for level in w], share, x)
+    at[0], at[-1] = x[0], x[-1]
+    kept = [0]
+    for i in range(1, KNOTS):  # where one value has no cell, several are at it
+        if at[i] - at[kept[-1]] > LEAST_PIECE * (x[-1] - x[0]):
+            kept.append(i)
+    return tuple((float(at[i]), float(w[i])) for i in kept)
+
+
+def _grid(values: Values, decimals: int | None) -> float:
+    """The largest step of which all differences of the values are multiples; 0 where float64 does not tell."""
+    if decimals is None or np.abs(values).max() * 10.0**decimals > 2**53:
+        return 0.0
+    steps = np.diff(np.unique((values * 10.0**decimals).round().astype(np.int64)))
+    return float(np.gcd.reduce(steps)) / 10.0**decimals
 
 
 def to_words(column: Column, values: Values) -> Series:

@@ -7,7 +7,6 @@ rows back in the user's own words, so that samples are a table like the one that
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UserError, missing_extra, nearest
-from ..spec import Column, Kind, Spec
+from ..spec import Kind, Spec
 from .base import Data, InMemory, Split, fingerprint
-from .columns import Reading, conform, read_column, read_labels, read_numbers, some, to_words
+from .columns import Reading, conform, measured, read_column, read_labels, read_numbers, some, to_words
 from .delimited import read_delimited
 from .splits import split_indices
 
@@ -225,7 +224,9 @@ def _assemble(
         raise UserError(f"{name} has nothing to learn: {'; '.join(notes) or 'no column varies'}.")
     x = torch.from_numpy(np.stack([values for _, values in kept], axis=1))
     labels = None if y is None else torch.from_numpy(y)
-    columns = tuple(_with_moments(column, values, indices[0].numpy()) for column, values in kept)
+    columns = tuple(measured(column, values, indices[0].numpy()) for column, values in kept)
+    if bent := [column.name for column in columns if column.knots]:
+        notes += (f"long tails or one value in many rows, so a model sees them by rank: {some(bent)}",)
     numbers = all(not (column.categories or column.missing or column.std == 0) for column in columns)
     train, valid, test = (Split(InMemory(x[i]), None if labels is None else labels[i]) for i in indices)
     kind: Kind = "points" if numbers and len(columns) <= MOST_POINT_DIMS else "table"
@@ -239,14 +240,3 @@ def _assemble(
         fingerprint=fingerprint(train, valid, test),
         order=torch.cat(indices),
     )
-
-
-def _with_moments(column: Column, values: NDArray[np.float64], train: NDArray[np.int64]) -> Column:
-    """The column with the mean and std of the training rows; of all rows where those alone do not vary."""
-    if column.categories or column.std == 0:
-        return column
-    seen = values[train]
-    seen = seen[~np.isnan(seen)]
-    if len(seen) == 0 or seen.min() == seen.max():
-        seen = values[~np.isnan(values)]
-    return dataclasses.replace(column, mean=float(seen.mean()), std=float(seen.std()))

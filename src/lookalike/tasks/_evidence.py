@@ -154,7 +154,7 @@ def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
     """Evidence that this model or this data cannot give, and why, in a user's words."""
     why: dict[str, str] = {}
     name = type(model).__name__
-    if not isinstance(model, Bounded):
+    if not isinstance(model, Bounded) or model.exact:
         why["importance_log_prob"] = f"{name} has no bound that more samples would tighten"
     if not isinstance(model, Encoder):
         why["x_hat"] = f"{name} has no encoder, so nothing is reconstructed"

@@ -230,6 +230,6 @@ def _estimator(words: set[str], model: Model, how: How) -> str:
     """How log p(x) was come by."""
     if "importance_log_prob" in words:
         return f"importance-weighted bound, {how.importance_samples} samples"
-    if isinstance(model, Bounded):
-        return "ELBO, 1 sample"
-    return "log p(x)" if isinstance(model, Explicit) and model.exact else "bound, 1 sample"
+    if isinstance(model, Explicit) and model.exact:
+        return "log p(x)"
+    return "ELBO, 1 sample" if isinstance(model, Bounded) else "bound, 1 sample"

@@ -111,6 +111,8 @@ def _values(column: Column, x: Tensor) -> str:
     low, high = [f"{end:.4g}" for end in ends] if column.decimals is None else map(str, to_words(column, ends))
     if column.std == 0:
         return low
+    if column.knots:
+        return f"{low} to {high}, median {there.median():.4g}, seen by rank"
     spread = "" if column.date_format else f", mean {column.mean:.4g}, std {column.std:.4g}"
     return f"{low} to {high}{spread}"
 
