@@ -116,9 +116,11 @@ class Explicit(Model):
 
 
 class Bounded(Explicit):
-    """A model with a lower bound on log p(x), which more samples tighten."""
+    """A model with a lower bound on log p(x), which more samples tighten; of some data it may be exact."""
 
-    exact = False
+    @property
+    def exact(self) -> bool:
+        return False
 
     @abstractmethod
     def log_prob(self, x: Tensor, y: Tensor | None = None, samples: int = 1) -> Tensor:
