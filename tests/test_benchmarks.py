@@ -12,6 +12,7 @@ from benchmarks import textbook
 from benchmarks.compare import summary
 from benchmarks.networks import LATENT, NETWORKS
 from benchmarks.rows import ROWS, as_data
+from benchmarks.sampling import line
 
 from lookalike.recipe import find
 from lookalike.spec import Column, Spec
@@ -73,3 +74,11 @@ def test_a_ratio_is_of_neighbours_in_time():
     theirs = [{"seconds": 3 * s, "processor": 3 * s, "peak_mb": 1.0} for s in (1.0, 2.0, 4.0)]
     ratio = summary(theirs, ours)["seconds_ratio"]
     assert np.allclose([ratio["median"], ratio["low"], ratio["high"]], 3.0)
+
+
+def test_sampling_meets_its_bar_by_both_ratios_of_neighbours_in_time():
+    found = {"pass": [1.0, 2.0, 3.0], "cached": [1.4, 2.8, 4.2], "naive": [784.0, 1568.0, 2352.0]}
+    assert "| 560 | 1.40 | 400, 1.5: met |" in line("pixelcnn", 64, found)
+    assert "MISSED" in line("pixelcnn", 64, {**found, "cached": [1.6, 3.2, 4.8]})
+    assert "MISSED" in line("pixelcnn", 16, {**found, "naive": [300.0, 600.0, 900.0]})
+    assert line("row-lstm", 16, found).endswith("|  |")
