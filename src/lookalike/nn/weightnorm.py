@@ -63,8 +63,9 @@ class WeightNormConv2d(nn.Module, FromFirstBatch):
         """As `FromFirstBatch.initialise`; of an output that is constant in x only the mean is taken away."""
         if self.initialised:
             return
-        mean, variance = moments(self(x).float())
-        shrink = self.scale * variance.rsqrt()
-        self.gain.mul_(shrink)
-        self.bias.sub_(mean).mul_(shrink)
+        self.gain.fill_(1.0)
+        out = self.forward(x)  # not self(x), which would come back here
+        mean, variance = moments(out.to(self.bias.dtype))
+        self.gain.copy_(self.scale * variance.rsqrt())
+        self.bias.copy_((self.bias - mean) * self.gain)
         self.initialised.fill_(True)

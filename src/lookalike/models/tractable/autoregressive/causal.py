@@ -259,17 +259,20 @@ class GatedBlock(nn.Module):
 
 
 class Enter(nn.Module):
-    """The first layer: a pixel's features from `reach` rows above it and `reach` pixels to its left.
+    """The first layer: a pixel's features from `reach` rows above it, all of the row above, and its own up to it.
+
+    What lies in these two rows a halved image cannot yet know where i is odd, and convolutions of a few columns see of
+    them no more than the network is deep.
 
     Arguments:
-        across: how far the row above it is seen, to both sides; 0 for no farther than the others.
+        W: columns of the image.
     """
 
-    def __init__(self, channels: int, width: int, reach: int, across: int = 0) -> None:
+    def __init__(self, channels: int, width: int, reach: int, W: int) -> None:
         super().__init__()
         self.above = CausalConv(channels + 1, width, View(reach, reach, reach, ahead=True))
-        self.left = CausalConv(channels + 1, width, View(1, reach - 1))
-        self.across = CausalConv(channels + 1, width, View(1, across, across, ahead=True)) if across else None
+        self.across = CausalConv(channels + 1, width, View(1, W - 1, W - 1, ahead=True))
+        self.left = CausalConv(channels + 1, width, View(1, max(0, W - 2)))
 
     def forward(self, h: Tensor) -> Tensor:
         go, h = Whole(), marked(h)
@@ -286,8 +289,7 @@ class Enter(nn.Module):
         return above[..., j, None] + go.same(self.left, left)
 
     def _from_above(self, rows: Tensor, go: Pass) -> Tensor:
-        told = go.same(self.above, rows)
-        return told if self.across is None else told + go.same(self.across, rows)
+        return go.same(self.above, rows) + go.same(self.across, rows)
 
 
 class Leave(nn.Module):

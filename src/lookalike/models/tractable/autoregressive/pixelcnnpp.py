@@ -13,7 +13,8 @@ affair (`nn.mixture`), as are the levels.
 
 Salimans et al. (2017), "PixelCNN++", arXiv:1701.05517. Differs from the paper: halving stops where the image runs out
 of pixels; as many blocks on the way back as on the way there at every size; doubling says a pixel's features to its
-four by a matrix each; a Bernoulli for grey binary images.
+four by a matrix each; the first layer sees a whole row, of which the paper's network may not see the far end where i
+is odd; a Bernoulli for grey binary images.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Streams(CausalNetwork):
         while len(sides) < sizes and sides[-1] > 2:
             sides.append((sides[-1] + 1) // 2)
         self.enter_down = CausalConv(channels + 1, width, DOWN)
-        self.enter = Enter(channels, width, reach=1)
+        self.enter = Enter(channels, width, reach=1, W=W)
         self.down = Stream(len(sides), width, blocks, DOWN, dropout, classes, told=False)
         self.right = Stream(len(sides), width, blocks, RIGHT, dropout, classes, told=True)
         self.leave = Leave(channels, width, likelihood)

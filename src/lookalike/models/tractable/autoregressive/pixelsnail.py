@@ -9,8 +9,8 @@
 Convolutions see what is near finely, attention sees the whole past in every block. The pixels of the halved image lie
 at (2 i, 2 j) and have features from the pixels before that only, so that those up to p in raster order, p itself
 included, may be attended to, and what is found be told to p and its neighbours to the right and below. What a halved
-image cannot yet know, the rest of the row above, the first layer sees. Blocks are residual, so that what each has found
-reaches the last layer (block skips).
+image cannot yet know, the rest of the row and of the one above, the first layer sees. Blocks are residual, so that
+what each has found reaches the last layer (block skips).
 
 Chen et al. (2018), "PixelSNAIL", arXiv:1712.09763. Differs from the paper: attention at half the sides, which costs a
 sixteenth; positions are learnt features of each pixel, added once, where the paper has two channels with the row and
@@ -102,7 +102,7 @@ class Snail(CausalNetwork):
         super().__init__()
         channels, H, W = shape
         width = max(width, channels)  # a feature for each channel at the least, in the last layers
-        self.enter = Enter(channels, width, reach=3, across=W - 1)
+        self.enter = Enter(channels, width, reach=3, W=W)
         self.position = nn.Parameter(torch.zeros(1, width, H, W))
         self.blocks = nn.ModuleList(Block(width, depth, heads, dropout, classes) for _ in range(blocks))
         self.leave = Leave(channels, width, likelihood)

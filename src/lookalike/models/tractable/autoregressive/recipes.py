@@ -6,7 +6,9 @@ from ....recipe import Recipe
 from .made import MADE
 from .maskedpixelcnn import MaskedPixelCNN
 from .pixelcnn import PixelCNN
+from .pixelcnnpp import PixelCNNpp
 from .pixelrnn import pixelrnn
+from .pixelsnail import PixelSNAIL
 
 RECIPES: dict[str, Recipe] = {
     "pixelcnn": Recipe(
@@ -45,6 +47,24 @@ RECIPES: dict[str, Recipe] = {
         data="mnist-5k",
         binarize="dynamic",
         training={"steps": 3000, "batch_size": 16, "lr": 1e-3},
+    ),
+    "pixelcnn++": Recipe(
+        PixelCNNpp,
+        summary="PixelCNN++: two streams through three sizes, a mixture of logistics for intensities; exact log p(x)",
+        reference="Salimans et al. (2017), arXiv:1701.05517",
+        kinds=("images",),
+        data="mnist-5k",
+        binarize="dynamic",
+        training={"steps": 3000, "batch_size": 16, "lr": 1e-3, "ema": 0.9995},
+    ),
+    "pixelsnail": Recipe(
+        PixelSNAIL,
+        summary="PixelSNAIL: causal convolutions and attention to the whole past, the best of its kind; exact log p(x)",
+        reference="Chen et al. (2018), arXiv:1712.09763",
+        kinds=("images",),
+        data="mnist-5k",
+        binarize="dynamic",
+        training={"steps": 3000, "batch_size": 16, "lr": 1e-3, "ema": 0.9995},
     ),
     "made": Recipe(
         MADE,
