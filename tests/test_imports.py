@@ -1,10 +1,10 @@
 """Who may import whom: an arrow that points up or sideways fails here.
 
-0  errors, plain, spec, options, recipe,         the standard library
+0  errors, disk, plain, spec, options, recipe,   the standard library
    header, report
 1  nn, data, metrics, run, pictures           level 0; never each other
 2  models                                     0 and 1; a family never another family
-3  training                                   0 to 2, but of models only models.base
+3  training, audits                           0 to 2, training of models only models.base; not each other
 4  tasks                                      0 to 3
 5  cli                                        all
 """
@@ -21,10 +21,11 @@ import pytest
 
 SRC = Path(__file__).parent.parent / "src" / "lookalike"
 LEVEL = {
-    **dict.fromkeys(("errors", "plain", "spec", "options", "recipe", "header", "report"), 0),
+    **dict.fromkeys(("errors", "disk", "plain", "spec", "options", "recipe", "header", "report"), 0),
     **dict.fromkeys(("nn", "data", "metrics", "run", "pictures"), 1),
     "models": 2,
     "training": 3,
+    "audits": 3,
     "tasks": 4,
     "page": 4,
     "cli": 5,

@@ -2,8 +2,9 @@
 
 Each file of `lookalike.tasks` is a command. Its flags, their defaults, ranges and help are the
 parameters of its function and their docstring; a task that takes `**how` also gets the flags of
-`open_data`, and `train` those of the recipe that is named. Exit codes: 0 done; 2 the user's mistake, in
-a line that begins "error:"; 130 interrupted, after saving; anything else is our bug.
+`open_data`, and `train` those of the recipe that is named. Exit codes: 0 done; 1 done, and what was asked does
+not hold (`verify`); 2 the user's mistake, in a line that begins "error:"; 130 interrupted, after saving; a
+traceback is our bug.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 
 from .errors import UserError, nearest
 from .options import EVERYTHING, Option, options_of, parse
+from .spec import Kind
 
 HERE = Path(__file__).parent
 SHELLS = ("bash", "zsh", "fish")
@@ -41,9 +43,7 @@ def run(arguments: Sequence[str], began: Callable[[], None] | None = None) -> in
         began: called when all is read and imported, and the task begins.
     """
     try:
-        root().main(args=list(arguments) or ["--help"], prog_name="lookalike", standalone_mode=False, obj=began)
-    except click.exceptions.Exit as done:
-        return done.exit_code
+        code = root().main(args=list(arguments) or ["--help"], prog_name="lookalike", standalone_mode=False, obj=began)
     except (UserError, click.ClickException) as mistake:
         words = mistake.format_message() if isinstance(mistake, click.ClickException) else str(mistake)
         sys.stderr.write(f"error: {words}\n")
@@ -57,7 +57,7 @@ def run(arguments: Sequence[str], began: Callable[[], None] | None = None) -> in
             raise
         sys.stderr.write(f"error: {words}\n")
         return 2
-    return 0
+    return code or 0  # what a click `Exit` carried
 
 
 def _of_the_machine(fault: Exception) -> str:
@@ -153,6 +153,8 @@ class _Task(click.Command):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes the rest of it
             if not isinstance(error, BrokenPipeError):  # else the reader has enough, as `| head` does
                 raise UserError(f"cannot write the answer to standard output: {error.strerror}.") from None
+        if not getattr(report, "ok", True):  # a training answers with its run
+            raise click.exceptions.Exit(1)
 
 
 class _Train(_Task):
@@ -167,10 +169,10 @@ class _Train(_Task):
             from .recipe import Training, find
 
             recipe = find(named)
-            spelt_out = recipe.resolved(recipe.kinds[0])
-            defaults = {**spelt_out.options, **spelt_out.training}
+            spelt_out = {kind: recipe.resolved(kind) for kind in recipe.kinds}
             for option in {**options_of(recipe.build), **options_of(Training)}.values():
-                self.params.insert(-1, _parameter(option, shown=defaults[option.name]))
+                defaults = {k: {**known.options, **known.training}[option.name] for k, known in spelt_out.items()}
+                self.params.insert(-1, _parameter(option, shown=_by_kind(defaults)))
         return super().make_context(info_name, args, *rest, **extra)
 
     def _recipe_named(self, args: list[str]) -> str | None:
@@ -233,7 +235,8 @@ def recipe_names() -> list[str]:
 def _parameter(option: Option, shown: Any = None) -> click.Parameter:
     """One option of a task as a click parameter; not given means not passed, so defaults stand in one place."""
     if option.positional:
-        return click.Argument([option.name], type=_Type(option), required=option.required)
+        of = {"type": click.STRING, "nargs": -1} if option.many else {"type": _Type(option)}
+        return click.Argument([option.name], required=option.required, **of)
     default = option.default if shown is None else shown
     told = [] if default is None else [f"default: {_told(default)}"]
     told += [str(option.range)] if option.range != EVERYTHING else []
@@ -243,6 +246,16 @@ def _parameter(option: Option, shown: Any = None) -> click.Parameter:
         return click.Option([f"{flag}/--no-{flag[2:]}"], default=None, help=words)
     flags = [flag, *([SHORT[option.name]] if option.name in SHORT else [])]
     return click.Option(flags, type=_Type(option), default=None, help=words, required=option.required)
+
+
+def _by_kind(defaults: Mapping[Kind, Any]) -> Any:
+    """A default that all kinds of data share, or in words what it is for each."""
+    kinds: dict[str, list[str]] = {}
+    for kind, value in defaults.items():
+        kinds.setdefault(_told(value), []).append(kind)
+    if len(kinds) == 1:
+        return next(iter(defaults.values()))
+    return ", ".join(f"{value} for {' and '.join(of)}" for value, of in kinds.items())
 
 
 def _told(value: Any) -> str:

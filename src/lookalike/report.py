@@ -75,6 +75,7 @@ class Report:
         rows: a table, where the answer is one; each row has the same keys.
         files: what was written.
         notes: further sentences.
+        ok: whether what was asked holds; where it does not, the command's exit code is 1.
     """
 
     title: str
@@ -84,6 +85,7 @@ class Report:
     rows: Sequence[Mapping[str, Any]] = ()
     files: Sequence[str] = ()
     notes: Sequence[str] = ()
+    ok: bool = True
 
     def json(self) -> dict[str, Any]:
         """As plain values: what `--json` prints."""
