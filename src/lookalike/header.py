@@ -9,7 +9,7 @@ from .spec import Spec
 
 FORMAT = 1
 
-QUIET = ("gradient_norm", "lr", "items_per_second")
+QUIET = ("gradient_norm", "lr", "items_per_second", "rate_")
 """How the figures begin that are in the log, but are not told of a model."""
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -310,3 +311,18 @@ def test_the_answer_has_the_agreed_shape(points, monkeypatch):
     assert answer["metrics"]["frechet_distance"]["value"] == pytest.approx(
         frechet_distance(real, fake).item(), rel=1e-5
     )
+
+
+def test_a_code_that_says_nothing_is_counted_over_all_items_and_named(images):
+    numbers, _ = measure(Uniform(images.spec), images, metrics=["active_units"])
+    assert numbers["active_units"].value == 0  # the mean of 64 uniform intensities hardly varies
+    assert numbers["active_units"].protocol["latent"] == 1
+    assert "posterior collapse: 0 of 1 code numbers" in task.collapse(numbers)[0]
+    # Of one intensity each, alike within a chunk: it is over all items that they vary.
+    x = torch.arange(6).mul(3).repeat_interleave(2000).repeat(3).to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
+    varied = dataclasses.replace(images, **splits(x, levels=16))
+    numbers, _ = measure(Uniform(images.spec), varied, metrics=["active_units"])
+    assert numbers["active_units"].value == 1
+    assert task.collapse(numbers) == []
+    _, skipped = measure(Gaussian(images.spec), images, metrics=["active_units"])
+    assert "no posterior" in skipped["active_units"]

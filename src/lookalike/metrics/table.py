@@ -9,6 +9,7 @@ An entry says where each argument of its function comes from, in the words of th
                     importance_log_prob     ... the importance-weighted bound of a model that has one
                     log_density             of the truth, where it is known
                     real                    features of the real items
+                    code                    posterior means of a model that has a posterior
     of the whole    fake, train             features of samples, and of as many items of the training split
                     samples                 in the user's units
                     modes, sigma            of the truth, where it is a mixture of round Gaussians
@@ -26,6 +27,7 @@ from torch import Tensor
 from ..report import MetricKind
 from ..spec import KINDS, Kind
 from .distances import Estimate, frechet_distance, kernel_distance
+from .latent import active_units
 from .likelihood import bits_per_dim, kl_to_truth, nats
 from .modes import high_quality, modes_found
 from .neighbours import coverage, density, precision, recall
@@ -95,6 +97,13 @@ METRICS: dict[str, MetricEntry] = {
         "lower",
         "nats",
         per_item=True,
+    ),
+    "active_units": MetricEntry(
+        "numbers of the code that carry information: whose posterior mean varies over items",
+        active_units,
+        {"code": "code"},
+        "higher",
+        options={"threshold": 0.01},
     ),
     "mse": MetricEntry("squared error of reconstructions", mse, _PAIRS, "lower", kind="exact", per_item=True),
     "psnr": MetricEntry(

@@ -60,6 +60,7 @@ class Evidence:
             "exact_log_prob": self._log_prob,
             "importance_log_prob": self._importance_log_prob,
             "log_density": lambda x, _: self._log_density(x),
+            "code": self._code,
             "real": lambda x, _: self._features(x),
         }
 
@@ -130,6 +131,10 @@ class Evidence:
         assert isinstance(self.model, Encoder)
         return self._measured(self.model.reconstruct(x, y), x)
 
+    def _code(self, x: Tensor, y: Tensor | None) -> Tensor:
+        assert isinstance(self.model, Encoder)
+        return self.model.encode(x, y)
+
     def _measured(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """As reconstructions are compared: images as they are, rows at the door; what x lacks does not count."""
         if self.data.spec.kind == "images":
@@ -158,6 +163,8 @@ def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
         why["importance_log_prob"] = f"{name} has no bound that more samples would tighten"
     if not isinstance(model, Encoder):
         why["x_hat"] = f"{name} has no encoder, so nothing is reconstructed"
+    if not (isinstance(model, Encoder) and isinstance(model, Bounded)) or model.exact:
+        why["code"] = f"{name} has no posterior of a code"
     if isinstance(model, Explicit) and not model.exact:
         why["exact_log_prob"] = f"{name} has only a lower bound on log p(x)"
     if model.conditional:
@@ -168,7 +175,7 @@ def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
         why.update(dict.fromkeys(_DENSITIES, f"{name} has no density log p(x)"))
     if model.conditional and data.splits[split].y is None:
         without = f"{name} is conditional and {data.name} has no labels"
-        why.update(dict.fromkeys((*SAMPLED, *_DENSITIES, "x_hat"), without))
+        why.update(dict.fromkeys((*SAMPLED, *_DENSITIES, "x_hat", "code"), without))
     if data.log_density is None:
         why["log_density"] = f"the true density of {data.name} is not known"
     if data.modes is None:

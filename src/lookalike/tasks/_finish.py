@@ -12,9 +12,10 @@ from ..pictures import compare, in_plane, show
 from ..report import Report
 from ..run import Run
 from ..training.examine import FEW
+from ._common import say
 from ._evidence import SAMPLED
 from ._output import png, write
-from .evaluate import measure
+from .evaluate import collapse, measure
 from .reconstruct import reconstructions
 from .sample import log_density
 
@@ -33,6 +34,8 @@ def finish(run: Run, model: Model, data: Data, seed: int) -> None:
     # What needs a thousand samples is left to `evaluate`: an autoregressive model takes minutes for them.
     names = [name for name, entry in METRICS.items() if not set(SAMPLED) & set(entry.evidence.values())]
     metrics, skipped = measure(model, data, split="valid", metrics=names, limit=ITEMS, importance_samples=16, seed=seed)
+    for note in collapse(metrics):
+        say(f"note: {note}")
     write_page(run, report=Report("", metrics=metrics, skipped=skipped))
 
 

@@ -21,7 +21,7 @@ from ..metrics.distances import Estimate
 from ..metrics.features import FEATURES, feature_space
 from ..metrics.reconstruction import ssim_window
 from ..metrics.table import METRICS, MetricEntry
-from ..models.base import Bounded, Explicit, Model
+from ..models.base import Bounded, Explicit, Latent, Model
 from ..options import Range
 from ..page import write_page
 from ..report import Metric, MetricKind, Report
@@ -84,6 +84,7 @@ def evaluate(
         facts={"run": str(opened.path), "data": found.name, "split": split},
         metrics=numbers,
         skipped=skipped,
+        notes=collapse(numbers),
     )
     if data is None and metrics is None:  # the whole of it: what the page of the run is to say
         try:
@@ -129,6 +130,17 @@ def measure(
     return measured, skipped
 
 
+def collapse(metrics: Mapping[str, Metric]) -> list[str]:
+    """The sentence about a code most of which was given up, if it was."""
+    active = metrics.get("active_units")
+    if active is None or 10 * active.value >= active.protocol["latent"]:
+        return []
+    return [
+        f"posterior collapse: {active.value:.0f} of {active.protocol['latent']} code numbers carry information. "
+        "Train with a smaller --latent, or with --kl-warmup or --free-bits."
+    ]
+
+
 def _choose(
     names: Iterable[str], model: Model, data: Data, split: SplitName
 ) -> tuple[dict[str, MetricEntry], dict[str, str]]:
@@ -156,15 +168,16 @@ def _compute(
     words = {word for entry in wanted.values() for word in entry.evidence.values()}
     whole = evidence.whole(words)
     parts: dict[str, list[Tensor]] = {name: [] for name, entry in wanted.items() if entry.per_item}
-    real: list[Tensor] = []
+    whole_too: dict[str, list[Tensor]] = {word: [] for word in ("real", "code")}
     for chunk in evidence.walk(words):
         for name, values in parts.items():
             values.append(_call(wanted[name], {**whole, **chunk}))
-        if "real" in chunk:
-            real.append(chunk["real"])
+        for word, seen in whole_too.items():
+            seen += [chunk[word]] if word in chunk else []
     results: dict[str, Tensor | Estimate] = {name: torch.cat(values) for name, values in parts.items()}
-    if real:
-        whole = evidence.comparable({**whole, "real": torch.cat(real)})
+    whole |= {word: torch.cat(seen) for word, seen in whole_too.items() if seen}
+    if "real" in whole:
+        whole = evidence.comparable(whole)
     for name, entry in wanted.items():
         if not entry.per_item:
             try:
@@ -218,6 +231,8 @@ def _protocol(entry: MetricEntry, model: Model, data: Data, how: How) -> dict[st
         stated["features"] = how.features + (", standardised by the real items" if network else "")
     if "x_hat" in words and data.spec.kind != "images":
         stated["units"] = "standardised columns, one-hot categories"
+    if "code" in words and isinstance(model, Latent):
+        stated["latent"] = model.latent
     if "modes" in words and data.modes is not None:
         stated["modes"] = len(data.modes[0])
     options = dict(entry.options)
