@@ -5,6 +5,7 @@ from __future__ import annotations
 from ....recipe import Recipe
 from .made import MADE
 from .maskedpixelcnn import MaskedPixelCNN
+from .multiscale import MultiScale
 from .pixelcnn import PixelCNN
 from .pixelcnnpp import PixelCNNpp
 from .pixelrnn import pixelrnn
@@ -65,6 +66,15 @@ RECIPES: dict[str, Recipe] = {
         data="mnist-5k",
         binarize="dynamic",
         training={"steps": 3000, "batch_size": 16, "lr": 1e-3, "ema": 0.9995},
+    ),
+    "multiscale-pixelrnn": Recipe(
+        MultiScale,
+        summary="PixelRNN in two scales: every second pixel of every second row, then the rest; exact log p(x)",
+        reference="van den Oord et al. (2016), arXiv:1601.06759",
+        kinds=("images",),
+        data="mnist-5k",
+        binarize="dynamic",
+        training={"steps": 3000, "batch_size": 16, "lr": 1e-3},
     ),
     "made": Recipe(
         MADE,
