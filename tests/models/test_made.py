@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from lookalike.errors import UserError
-from lookalike.models.tractable.autoregressive.made import MADE
+from lookalike.models.tractable.autoregressive import made
+from lookalike.models.tractable.autoregressive.made import MADE, Recomputed
+from lookalike.nn.masked import MaskedSteps
 from lookalike.spec import Column, Spec
 
 MIXED = Spec(
@@ -157,6 +159,105 @@ def test_it_learns_modes_and_what_depends_on_what():
 
 def test_many_levels_and_wrong_networks_are_refused():
     with pytest.raises(UserError, match="pixelcnn"):
-        MADE(Spec("images", (1, 8, 8), 256))
+        MADE(Spec("images", (1, 28, 28), 256))
     with pytest.raises(UserError, match="network"):
         MADE(POINTS, network=torch.nn.Linear(2, 3))
+
+
+LABELLED = Spec("images", (2, 2, 2), 3, ("a", "b"))
+
+
+@pytest.mark.parametrize("spec", [Spec("images", (1, 3, 3), 2), Spec("images", (2, 1, 2), 4)], ids=str)
+def test_a_mixture_of_orderings_is_a_distribution_and_no_ordering_sees_ahead(spec):
+    model = shaken(spec, width=24, orderings=4)
+    values = [k / (spec.levels - 1) for k in range(spec.levels)]
+    x = torch.tensor(list(itertools.product(values, repeat=spec.dims)), dtype=torch.float64).view(-1, *spec.shape)
+    assert abs(model.log_prob(x).exp().sum().item() - 1) < 1e-9
+    each = torch.stack([model.log_prob_in(x, None, k).exp() for k in range(4)])
+    torch.testing.assert_close(each.sum(1), torch.ones(4, dtype=torch.float64))
+    assert (each.std(0) > 0).all()
+    assert model.orders[0] == list(range(spec.dims))
+    assert len({tuple(order) for order in model.orders}) > 2
+    for k, order in enumerate(model.orders):
+        jacobian = torch.autograd.functional.jacobian(lambda h, k=k: model.params(h, None, k).flatten(), x[:1] + 0.3)
+        seen = jacobian.view(-1, spec.dims, spec.dims).abs().sum(0)[order][:, order]
+        past = torch.ones_like(seen).tril(-1).bool()
+        assert (seen[~past] == 0).all()
+        assert (seen[past] != 0).all()
+
+
+def test_each_ordering_of_a_table_draws_a_gap_before_its_number():
+    model = shaken(MIXED, 0.15, width=16, components=2, orderings=6)
+    for order in model.orders:
+        for field in model.fields:
+            if field.gate >= 0:
+                gate = next(i for i, f in enumerate(model.fields) if f.start == field.gate)
+                assert order.index(gate) + 1 == order.index(model.fields.index(field))
+    (age, d_age), (pay, d_pay) = line(-200, 280, 240), line(-60, 60, 240)
+    city = torch.arange(3, dtype=torch.float64)
+    there = model.log_prob(torch.cartesian_prod(age, city, pay)).exp().sum() * d_age * d_pay
+    gap = torch.cartesian_prod(torch.tensor([torch.nan], dtype=torch.float64), city, pay)
+    assert abs((there + model.log_prob(gap).exp().sum() * d_pay).item() - 1) < 1e-3
+
+
+def test_probabilities_sum_to_one_for_each_class_and_differ_between_them():
+    model = shaken(LABELLED, width=24, conditional=True)
+    x = torch.tensor(list(itertools.product([0, 0.5, 1], repeat=8)), dtype=torch.float64).view(-1, 2, 2, 2)
+    a, b = (model.log_prob(x, torch.full((len(x),), y)).exp() for y in (0, 1))
+    torch.testing.assert_close(torch.stack([a.sum(), b.sum()]), torch.ones(2, dtype=torch.float64))
+    assert (a - b).abs().max() > 1e-5
+    with pytest.raises(UserError, match="y, from 0 to 1"):
+        model.sample(2)
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize("spec", [POINTS, MIXED, LABELLED, Spec("images", (1, 4, 5), 2)], ids=str)
+@pytest.mark.parametrize("orderings", [1, 3])
+def test_steps_compute_each_unit_once_and_draw_what_whole_passes_draw(spec, orderings, depth, monkeypatch):
+    conditional = bool(spec.classes)
+    model = shaken(spec, width=11, depth=depth, orderings=orderings, conditional=conditional, components=3)
+    y = torch.tensor([0, 1, 1, 0, 1]) if conditional else None
+    h = torch.randn(5, *model.door.shape, dtype=torch.float64)
+    for k in range(orderings):
+        expected = model.params(h, y, k).flatten(1)
+        steps = MaskedSteps(model.network, 5, k)
+        steps.tell(0, model._labels(y, h))
+        for degree, d in enumerate(model.orders[k], start=1):
+            torch.testing.assert_close(steps.outputs(degree), expected[:, model.outputs_of == d])
+            steps.tell(degree, h.flatten(1)[:, model.fields[d].entries])
+    drawn = model.sample(5, y, seed=4)
+    monkeypatch.setattr(
+        made, "MaskedSteps", lambda _, n, k: Recomputed(model, h.new_zeros(n, h[0].numel()), y_of(k), k)
+    )
+
+    def y_of(k: int) -> torch.Tensor | None:
+        if y is None:
+            return None
+        with torch.random.fork_rng():
+            torch.manual_seed(4)
+            return y[torch.randint(orderings, (5,)) == k]
+
+    torch.testing.assert_close(drawn, model.sample(5, y, seed=4), equal_nan=True)
+
+
+def test_what_is_known_of_a_row_stays_and_the_rest_follows_it():
+    model = shaken(MIXED, width=16, components=2)
+    x = model.sample(4000, seed=0)
+    x[:, 0], x[:, 1] = 30.0, 2.0
+    mask = torch.tensor([True, True, False])
+    x[:, 2] = torch.nan  # not looked at
+    done = model.complete(x, mask, seed=1)
+    assert torch.equal(done[:, :2], x[:, :2])
+    pay, _ = line(-60, 60, 2000)
+    weight = model.log_prob(torch.stack([torch.full_like(pay, 30.0), torch.full_like(pay, 2.0), pay], 1)).exp()
+    mean = (weight * pay).sum() / weight.sum()
+    assert (done[:, 2].mean() - mean).abs() < 4 * done[:, 2].std() / 4000**0.5
+    gap = model.complete(torch.full_like(x[:5], torch.nan), torch.tensor([True, False, False]), seed=1)
+    assert gap[:, 0].isnan().all()
+    assert not gap[:, 1:].isnan().any()
+
+
+def test_digits_of_seventeen_levels_are_taken():
+    spec = Spec("images", (1, 8, 8), 17)
+    x = MADE(spec, width=32).sample(2, seed=0)
+    torch.testing.assert_close(x * 16, (x * 16).round())
