@@ -12,6 +12,7 @@ alternating training is just the order of the `yield`s.
     Encoder     ... and a way back: encode, reconstruct
     Completer   can draw what is missing of x given the rest: complete
     Solved      has its best parameters in closed form: solve
+    Coded       has a code of discrete levels, which a second model can be the prior of: codes, attach
 
 Outside a model everything is in the user's units: images in [0, 1], points and tables as they came.
 A model converts at its own door (`self.door`) and back. Classes here are abstract; all others are final.
@@ -205,6 +206,27 @@ def pictured(model: Explicit | Implicit, n: int, *, seed: int = 0) -> Tensor:
     if isinstance(model, Bounded) and model.spec.kind == "images":
         return model.sample_means(n, y, seed=seed)
     return model.sample(n, y, seed=seed)
+class Coded(ABC):
+    """A model whose code is an image of levels: data for a second model, which then is the prior of the first."""
+
+    @property
+    @abstractmethod
+    def code_spec(self) -> Spec:
+        """Of the code, images as any others: shape (1, h, w), with the classes of the data."""
+
+    @abstractmethod
+    def codes(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """The code of x, int64 in 0 ... levels - 1, shape (B, *code_spec.shape)."""
+
+    @abstractmethod
+    def attach(self, prior: Explicit) -> None:
+        """Take a trained model of the codes as the prior: for `log_prob`, `sample`, and whether labels count.
+
+        Raises:
+            UserError: it is of other data than these codes.
+        """
+
+
 
 
 @contextlib.contextmanager
