@@ -5,6 +5,7 @@
     checkpoints/00001000/        weights.safetensors  ema.safetensors  state.pt  checksums.json
     samples/00001000.png         what the model makes, over time
     report.html                  one self-contained page
+    prior/                       of a VQ-VAE: a run on its codes, whose model is its prior
 
 A checkpoint appears whole or not at all (written beside, flushed, renamed); the last two and the one with the
 best validation figure are kept, and each is verified by its checksums before a byte of it is used. Nothing is
@@ -41,7 +42,9 @@ from .spec import Spec
 KEPT = 2  # newest checkpoints, beside the best
 UNDER_WAY = ".*.[0-9]*"  # what is written beside its place, until it is whole: .NAME.PROCESS
 LOCK = "lock"
-OURS = ("run.json", "log.jsonl", "report.html", "checkpoints", "samples", "pictures", "tensorboard")
+PRIOR = "prior"  # a run on the codes of this one
+CODES = "code-images.npz"  # what it is trained on
+OURS = ("run.json", "log.jsonl", "report.html", "checkpoints", "samples", "pictures", "tensorboard", PRIOR, CODES)
 
 
 class Run:
@@ -278,6 +281,11 @@ class Run:
             said.append(f"the best checkpoint {best} is damaged ({fault}): this is the newest")
             best = None
         _fill(model, (best or folder) / "ema.safetensors")
+        prior = self.path / PRIOR
+        if hasattr(model, "attach") and (prior / "run.json").is_file() and Run.open(prior).checkpoints():
+            of_codes, also = Run.open(prior).load_model()
+            model.attach(of_codes)
+            said += also
         return model.eval(), said
 
     def json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ An array says little of itself, so what is not said is inferred, and what cannot
     numbers 0 ... 1                          levels 256, k = round(255 x)
     whole numbers 0 ... 65535                levels 256, k = round(x / 257)
 
-The channels of (N, ., ., .) are the smaller of the axes 1 and 3.
+The channels of (N, ., ., .) are the smaller of the axes 1 and 3. An .npz may say more of itself (`Told`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import math
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -42,12 +43,21 @@ class Stored(NamedTuple):
     notes: list[str]
 
 
-def stored(array: np.ndarray, where: str) -> Stored:
+class Told(NamedTuple):
+    """What an .npz says of its pictures beside x and y: `levels`, and of which `split` each is, (N,): 0 train, 1 valid,
+    2 test. Codes of a model are written so: a level may be in no item, and what was held out is to stay so."""
+
+    levels: int
+    split: np.ndarray
+
+
+def stored(array: np.ndarray, where: str, levels: int | None = None) -> Stored:
     """An array of pictures as it is stored.
 
     Arguments:
         array: shape (N, H, W), (N, C, H, W) or (N, H, W, C), of any dtype of numbers.
         where: the array, in the words of an error.
+        levels: of its numbers 0 ... levels - 1, where that is known.
 
     Raises:
         UserError: a shape, dtype or range that makes no pictures.
@@ -67,6 +77,10 @@ def stored(array: np.ndarray, where: str) -> Stored:
         )
     if array.size == 0:
         raise UserError(f"{where} has shape {array.shape}: there is nothing in it.")
+    if levels is not None:
+        if array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= levels:
+            raise UserError(f"{where} should hold whole numbers from 0 to {levels - 1}, as its levels say.")
+        return Stored(torch.from_numpy(np.ascontiguousarray(array.astype(np.uint8))), levels, [])
     k, levels, notes = _levels(array, where)
     return Stored(torch.from_numpy(np.ascontiguousarray(k)), levels, notes)
 
@@ -135,8 +149,8 @@ def read_npy(path: Path) -> np.ndarray:
         raise _unreadable(path, error) from None
 
 
-def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The items and labels of a .npz file.
+def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, Told | None]:
+    """The items and labels of a .npz file, and what it says of them.
 
     Raises:
         UserError: several arrays could be the items or the labels, or none; pickled objects.
@@ -146,6 +160,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             refuse_bomb(path, sum(info.file_size for info in archive.infolist()), path.stat().st_size)
         with np.load(path, allow_pickle=False) as arrays:
             names = list(arrays)
+            told = _told(path, arrays) if {"levels", "split"} <= set(names) else None
             items = names if len(names) == 1 else _named(names, ITEMS)
             labels = _named(names, LABELS)
             if len(items) != 1 or len(labels) > 1:
@@ -153,7 +168,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
                     f"{path} has the arrays {', '.join(names)}; save the items as the one array 'x' and their labels, "
                     "if any, as the one array 'y'."
                 )
-            return arrays[items[0]], arrays[labels[0]] if labels and labels != items else None
+            return arrays[items[0]], arrays[labels[0]] if labels and labels != items else None, told
     except UserError:
         raise
     except (ValueError, EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
@@ -201,6 +216,17 @@ def idx_labels(path: Path) -> Path | None:
     """The labels that lie beside a file of pictures in the naming of MNIST, where they do."""
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     return beside if beside != path and beside.is_file() else None
+
+
+def _told(path: Path, arrays: Mapping[str, np.ndarray]) -> Told:
+    levels, split = arrays["levels"], arrays["split"]
+    sound = levels.dtype.kind in "iu" and levels.shape == () and 2 <= int(levels) <= 256 and split.ndim == 1
+    if not sound or set(np.unique(split).tolist()) != {0, 1, 2}:
+        raise UserError(
+            f"{path} should have levels, one whole number from 2 to 256, and split, 0, 1 or 2 for each item (train, "
+            "valid, test), each at least once; or neither."
+        )
+    return Told(int(levels), split)
 
 
 def _named(names: list[str], wanted: tuple[str, ...]) -> list[str]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..spec import Spec
-from .arrays import classes_of, stored
+from .arrays import Told, classes_of, stored
 from .base import Data, InMemory, Part, Source, Split
 from .decoding import Decoding, refit, regrid
 from .splits import split_indices
@@ -73,13 +73,25 @@ def array_pictures(
     labels: Any = None,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
+    told: Told | None = None,
 ) -> Pictures:
     """Pictures of an array, shape (N, H, W), (N, C, H, W) or (N, H, W, C), and their labels, shape (N,)."""
-    x, levels, notes = stored(array, where)
+    x, levels, notes = stored(array, where, told.levels if told else None)
     y, classes, said = classes_of(labels, len(x), where)
     C, H, W = x.shape[1:]
-    pictures = Pictures(InMemory(x), (C, H, W), levels, digests_of(x), y, classes, (*notes, *said))
+    pictures = Pictures(
+        InMemory(x), (C, H, W), levels, digests_of(x), y, classes, (*notes, *said), _parts(told, where, len(x))
+    )
     return fitted(pictures, where, size or default_size(Counter({(H, W): len(x)})), channels)
+
+
+def _parts(told: Told | None, where: str, n: int) -> tuple[Tensor, Tensor, Tensor] | None:
+    if told is None:
+        return None
+    if len(told.split) != n:
+        raise UserError(f"{where} has {n} pictures but a split of {len(told.split)}; give one number a picture.")
+    train, valid, test = (torch.from_numpy(np.flatnonzero(told.split == i)) for i in range(3))
+    return train, valid, test
 
 
 def fitted(

@@ -19,7 +19,7 @@ from ..errors import UserError, nearest
 from ..options import Range, check
 from ..spec import Spec
 from . import downloaded, embedded, tables
-from .arrays import idx_labels, is_idx, read_idx, read_npy, read_npz
+from .arrays import Told, idx_labels, is_idx, read_idx, read_npy, read_npz
 from .base import Data, InMemory, Split, fingerprint
 from .decoding import SUFFIXES
 from .download import Progress
@@ -143,7 +143,8 @@ def _of_path(path: Path, given: str) -> Dataset:
     if name.endswith(".npy"):
         return _of_items(read_npy(path), None, given)
     if name.endswith(".npz"):
-        return _of_items(*read_npz(path), given)
+        items, labels, told = read_npz(path)
+        return _of_items(items, labels, given, told)
     if is_idx(path):
         beside = idx_labels(path)
         return _of_items(read_idx(path), None if beside is None else read_idx(beside), given)
@@ -169,10 +170,10 @@ def _numpy(array: Any) -> Any:
     return (array.float() if array.dtype == torch.bfloat16 else array).numpy()
 
 
-def _of_items(items: np.ndarray, labels: Any, where: str) -> Dataset:
+def _of_items(items: np.ndarray, labels: Any, where: str, told: Told | None = None) -> Dataset:
     if items.ndim <= 2:
         return Dataset("a set of rows", SPLITTING, functools.partial(_open_rows, items, labels))
-    read = functools.partial(array_pictures, items, where, labels)
+    read = functools.partial(array_pictures, items, where, labels, told=told)
     return Dataset("a set of pictures", OF_PICTURES, functools.partial(_open_pictures, read))
 
 

@@ -1,4 +1,4 @@
-"""Convolutional networks from an image to a vector and back, for any size and channels.
+"""Convolutional networks from an image to a vector or a smaller image and back, for any size and channels.
 
 The side is halved (rounding up) until none is above 4, and the width doubled each time up to eight
 times; the way back visits the same sizes, so nobody does size arithmetic: 28 -> 14 -> 7 -> 4.
@@ -11,10 +11,13 @@ times; the way back visits the same sizes, so nobody does size arithmetic: 28 ->
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from .resnet import ResidualConv
 
 Block = Literal["plain", "residual"]
 Norm = Literal["none", "batch", "group"]
@@ -92,6 +95,30 @@ class ConvDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.body(self.head(z).unflatten(1, self.start))
+
+
+class Shrink(nn.Sequential):
+    """(B, C, H, W) -> (B, outputs, *sizes[-1]), convolutional throughout.
+
+    Arguments:
+        sizes: some of `pyramid(H, W)`, from its first on.
+        width: channels at the smallest size, half of it before.
+        depth: residual blocks there.
+    """
+
+    def __init__(self, channels: int, outputs: int, sizes: list[tuple[int, int]], width: int, depth: int) -> None:
+        widths = [channels, *[max(1, width // 2)] * (len(sizes) - 2), *[width] * (len(sizes) > 1)]
+        halves = (_Halve(n, m, "none") for n, m in pairwise(widths))
+        super().__init__(*halves, ResidualConv(widths[-1], outputs, width, depth))
+
+
+class Grow(nn.Sequential):
+    """(B, inputs, *sizes[-1]) -> (B, outputs, *sizes[0]), without a final non-linearity; mirrors `Shrink`."""
+
+    def __init__(self, inputs: int, outputs: int, sizes: list[tuple[int, int]], width: int, depth: int) -> None:
+        widths = [*[width] * (len(sizes) > 1), *[max(1, width // 2)] * (len(sizes) - 2), outputs]
+        doubles = (_Double(n, m, size, "none") for (n, m), size in zip(pairwise(widths), sizes[-2::-1], strict=False))
+        super().__init__(ResidualConv(inputs, widths[0], width, depth), *doubles)
 
 
 class _Halve(nn.Sequential):

@@ -29,6 +29,8 @@ from ..training.processes import joined, led, own_device
 from ..training.progress import Line, duration
 from ._common import say
 from ._finish import finish
+from .prior import coded
+from .prior import prior as of_codes
 
 
 def train(
@@ -42,6 +44,7 @@ def train(
     device: str = "auto",
     precision: Literal["auto", "float32", "bf16"] = "auto",
     tensorboard: bool = False,
+    prior: str | None = None,
     **given: Any,
 ) -> Run:
     """Train a recipe on data, and keep all of it in a run folder.
@@ -53,6 +56,7 @@ def train(
         lookalike train vae photos/ -o runs/photos --minutes 10
         lookalike train gan
         lookalike train realnvp table.csv --label kind --steps 3000
+        lookalike train vqvae photos/ --prior pixelcnn
 
     Arguments:
         recipe: what to train; `lookalike catalog` lists them.
@@ -64,6 +68,7 @@ def train(
         device: auto, cpu, cuda or mps.
         precision: of the networks; auto takes bf16 where the model allows it and the hardware is fast at it.
         tensorboard: write the log for TensorBoard too, in the run folder.
+        prior: recipe of a second run, on the codes of the first (vqvae), as `lookalike prior` trains it.
     """
     if resume and overwrite:
         raise UserError("--resume goes on with a run and --overwrite starts it anew: choose one.")
@@ -76,6 +81,8 @@ def train(
     opened = open_data(data, **how)  # not with the seed: runs that differ in it are to share their splits
     resolved = chosen.resolved(opened.spec.kind, options)
     model = seeded_model(resolved, opened, seed, networks)
+    if prior is not None:
+        _check_prior(prior, model)
     rates(model, resolved.numbers)  # refused now, before anything is written
     place = own_device(find_device(device))
     out = Path(out or f"runs/{recipe}-{_slug(opened.name)}")
@@ -116,11 +123,22 @@ def train(
             say(f"trained {state.step} steps in {duration(state.seconds)}")
             trained = state.average.eval()
             if trained.keeps_best and (best := run.best()) is not None:
-                trained.load_state_dict(run.load_model()[0].state_dict())
+                trained = run.load_model()[0].to(place)
                 say(f"note: on the validation split it was best at step {int(best.name)}: that model is kept")
             finish(run, trained, opened, seed)
             say(f"its page: {run.path / 'report.html'}; measure it on the test split: lookalike evaluate {run.path}")
+    if prior is not None:
+        of_codes(run, recipe=prior, resume=resume, seed=seed, device=device)
     return run
+
+
+def _check_prior(prior: str, model: Any) -> None:
+    """Refuse now what could not be done in hours."""
+    coded(model)
+    if "images" not in find(prior).kinds:
+        raise UserError(f"--prior {prior}: the codes are images, which that recipe does not take; try pixelcnn.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("--prior is for one process; after this training call `lookalike prior RUN`.")
 
 
 def seeded_model(recipe: Recipe, data: Data, seed: int, networks: dict[str, nn.Module]) -> Any:
