@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lookalike.report import Metric, Report
+from lookalike.report import Metric, Report, comparable, differences
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,14 @@ def test_what_was_skipped_for_one_reason_is_one_line() -> None:
     report = Report("", metrics={}, skipped={"psnr": why, "mse": "no encoder", "ssim": why})
     assert str(report).splitlines() == [f"  skipped psnr, ssim: {why}", "  skipped mse: no encoder"]
     assert report.json()["skipped"]["ssim"] == why
+
+
+def test_figures_are_ranked_only_where_they_were_come_by_alike() -> None:
+    protocol = {"data": "ab12", "split": "test", "binarisation": "dynamic", "binarisation seed": 0}
+    a = Metric(80.0, "lower bound", "nats", protocol, 0.1)
+    other_draw = Metric(79.9, "lower bound", "nats", {**protocol, "binarisation seed": 1}, 0.1)
+    static = Metric(79.0, "lower bound", "nats", {**protocol, "binarisation": "static"}, 0.1)
+    assert comparable(a, other_draw)
+    assert not comparable(a, static)
+    assert differences(a, static) == {"binarisation": ("dynamic", "static")}
+    assert differences(a, Metric(1.0, "exact", "nats", {"data": "ab12"}))["split"] == ("test", None)

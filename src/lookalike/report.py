@@ -63,6 +63,23 @@ class Metric:
         }
 
 
+CHANCE = {"binarisation seed"}
+"""Entries of a protocol that only chance comes of."""
+
+
+def differences(a: Metric, b: Metric) -> dict[str, tuple[Any, Any]]:
+    """In what two figures are unlike, by name: their unit, kind, and each entry of their protocols."""
+    both = [{"unit": m.unit, "kind": m.kind, **m.protocol} for m in (a, b)]
+    names = [name for name in {**both[0], **both[1]} if name not in CHANCE]
+    pairs = {name: (both[0].get(name), both[1].get(name)) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def comparable(a: Metric, b: Metric) -> bool:
+    """Whether two figures may be ranked: only if they were come by alike."""
+    return not differences(a, b)
+
+
 @dataclass(frozen=True)
 class Report:
     """The answer of a task: prints itself, shows itself in a notebook, and is JSON.

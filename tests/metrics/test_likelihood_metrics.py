@@ -5,7 +5,7 @@ import math
 import torch
 from torch.distributions import Normal
 
-from lookalike.metrics.likelihood import bits_per_dim, kl_to_truth, nats
+from lookalike.metrics.likelihood import bits_per_dim, effective_samples, kl_to_truth, nats
 
 
 def test_bits_per_dim_of_uniform_bytes_is_eight():
@@ -27,3 +27,8 @@ def test_kl_to_truth_estimates_the_divergence():
     draws = kl_to_truth(model.log_prob(x), truth.log_prob(x))
     expected = torch.distributions.kl_divergence(truth, model)
     assert (draws.mean() - expected).abs() < 4 * draws.std() / len(draws) ** 0.5
+
+
+def test_as_many_samples_count_as_weigh_alike():
+    weights = torch.tensor([[0.0] * 10, [0.0] + [-60.0] * 9, [-900.0, -990.0] * 5], dtype=torch.float64)
+    torch.testing.assert_close(effective_samples(weights), torch.tensor([10.0, 1.0, 5.0], dtype=torch.float64))

@@ -17,7 +17,8 @@ from lookalike.errors import UserError
 from lookalike.metrics import FEATURES, METRICS
 from lookalike.metrics.distances import frechet_distance
 from lookalike.models.base import Bounded, Encoder, Explicit, Implicit, Model, Turn, seeded
-from lookalike.report import Report
+from lookalike.recipe import find
+from lookalike.report import Report, comparable
 from lookalike.spec import Column, Spec
 from lookalike.tasks import evaluate as task
 from lookalike.tasks.evaluate import measure
@@ -191,8 +192,42 @@ def test_dynamic_binarisation_is_stated_and_drawn_the_same_each_time(images):
     data = Data("binary", Spec("images", (1, 8, 8), levels=2), **binary)
     first, again, other = (measure(Uniform(data.spec), data, metrics=["mse"], seed=s)[0]["mse"] for s in (0, 0, 1))
     assert first.value == again.value != other.value
-    assert first.protocol["binarize"] == "dynamic, seed 0"
-    assert first.protocol != other.protocol
+    assert first.protocol["binarisation"] == "dynamic"
+    assert comparable(first, other), "two draws of the same protocol"
+
+
+def test_static_is_said_of_the_fixed_file_alone(images):
+    binary = {
+        name: Split(InMemory((split.source.items > 7).to(torch.uint8)), levels=2)
+        for name, split in images.splits.items()
+    }
+    for name, said in (("mnist-static", "static"), ("my-digits", None)):
+        data = Data(name, Spec("images", (1, 8, 8), levels=2), **binary)
+        assert measure(Uniform(data.spec), data, metrics=["mse"])[0]["mse"].protocol.get("binarisation") == said
+
+
+class Weighing(Uniform):
+    """Half of its importance weights are e^-20 of the others."""
+
+    def log_weights(self, x, y=None, samples=1):
+        low = torch.arange(samples)[:, None] % 2 * 20.0
+        return (-self.spec.dims * math.log(self.spec.levels) - low).expand(samples, len(x)).double()
+
+
+def test_the_importance_weighted_bound_and_how_many_samples_count_are_of_the_same_weights(images):
+    metrics, _ = measure(Weighing(images.spec), images, metrics=["nats_iw", "effective_samples"], importance_samples=50)
+    assert metrics["effective_samples"].value == pytest.approx(25, rel=1e-6)
+    assert metrics["nats_iw"].value == pytest.approx(64 * math.log(16) + math.log(2), rel=1e-6)
+    assert "50 samples" in metrics["effective_samples"].protocol["estimator"]
+    alone = measure(Weighing(images.spec), images, metrics=["effective_samples"], importance_samples=50)[0]
+    assert alone["effective_samples"] == metrics["effective_samples"]
+
+
+@pytest.mark.parametrize(("noise", "recipe"), [("uniform", {}), ("variational", {"dequantisation": "variational"})])
+def test_a_flow_states_how_it_dequantised(images, noise, recipe):
+    model = find("realnvp").resolved("images", {"couplings": 1, "width": 4, "scales": 1, **recipe}).model(images.spec)
+    nats = measure(model.eval(), images, metrics=["nats"], limit=4)[0]["nats"]
+    assert nats.protocol["dequantisation"] == noise
 
 
 def test_an_implicit_model_is_measured_by_its_samples_alone(points):

@@ -26,6 +26,17 @@ def bits_per_dim(log_prob: Tensor, dims: int) -> Tensor:
     return log_prob / (-dims * math.log(2))
 
 
+def effective_samples(log_weights: Tensor) -> Tensor:
+    """(sum_i w_i)^2 / sum_i w_i^2, shape (B,): of k importance samples, how many count; k where all weigh alike.
+
+    Kong (1992), "A note on importance sampling using standardized weights".
+
+    Arguments:
+        log_weights: nats, shape (B, k).
+    """
+    return (2 * log_weights.logsumexp(1) - (2 * log_weights).logsumexp(1)).exp()
+
+
 def kl_to_truth(log_prob: Tensor, log_density: Tensor) -> Tensor:
     """log p_true(x) - log p(x), nats, shape (B,): its mean over data estimates KL(p_true || p).
 

@@ -7,6 +7,7 @@ An entry says where each argument of its function comes from, in the words of th
                     log_prob                nats: log p(x), or a bound on it
                     exact_log_prob          ... of a model that has it exactly
                     importance_log_prob     ... the importance-weighted bound of a model that has one
+                    log_weights             the importance weights behind it
                     log_density             of the truth, where it is known
                     real                    features of the real items
                     code                    posterior means of a model that has a posterior
@@ -28,7 +29,7 @@ from ..report import MetricKind
 from ..spec import KINDS, Kind
 from .distances import Estimate, frechet_distance, kernel_distance
 from .latent import active_units
-from .likelihood import bits_per_dim, kl_to_truth, nats
+from .likelihood import bits_per_dim, effective_samples, kl_to_truth, nats
 from .modes import high_quality, modes_found
 from .neighbours import coverage, density, precision, recall
 from .reconstruction import mse, psnr, ssim
@@ -90,6 +91,13 @@ METRICS: dict[str, MetricEntry] = {
     "bits_per_dim": _likelihood("length of a lossless code for a pixel's channel", "bits/dim"),
     "nats_iw": _likelihood("-log p(x) of an item, importance-weighted", "nats", "importance_log_prob"),
     "bits_per_dim_iw": _likelihood("bits/dim, importance-weighted", "bits/dim", "importance_log_prob"),
+    "effective_samples": MetricEntry(
+        "how many of the importance samples count, (sum w)^2 / sum w^2 in the mean over items",
+        effective_samples,
+        {"log_weights": "log_weights"},
+        "higher",
+        per_item=True,
+    ),
     "kl_to_truth": MetricEntry(
         "KL(p_true || p), where the truth is known",
         kl_to_truth,

@@ -23,7 +23,7 @@ from __future__ import annotations
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -139,6 +139,14 @@ class Bounded(Explicit):
         """E[x | z] of n draws of z, as `sample`: no draws of x, but what of them the code decides."""
 
 
+@runtime_checkable
+class Weighed(Protocol):
+    """A bounded model that gives the importance weights behind its bound."""
+
+    def log_weights(self, x: Tensor, y: Tensor | None = None, samples: int = 1) -> Tensor:
+        """log w_i, nats, shape (samples, B): the mean of each w_i is p(x), and L_k = log of the mean of k of them."""
+
+
 class Implicit(Model):
     """A model that can be sampled but has no density."""
 
@@ -198,14 +206,6 @@ class Solved(ABC):
         """Take the best parameters for the training items x, shape (N, *spec.shape), on the CPU."""
 
 
-def pictured(model: Explicit | Implicit, n: int, *, seed: int = 0) -> Tensor:
-    """What a picture of n draws shows, shape (n, *spec.shape): the draws themselves, or of images the means
-    given the code where there are such, since noise that is independent in each pixel hides what the code says.
-    Of a conditional model all classes in turn."""
-    y = torch.arange(n, device=model.device) % len(model.spec.classes) if model.conditional else None
-    if isinstance(model, Bounded) and model.spec.kind == "images":
-        return model.sample_means(n, y, seed=seed)
-    return model.sample(n, y, seed=seed)
 class Coded(ABC):
     """A model whose code is an image of levels: data for a second model, which then is the prior of the first."""
 
@@ -227,6 +227,14 @@ class Coded(ABC):
         """
 
 
+def pictured(model: Explicit | Implicit, n: int, *, seed: int = 0) -> Tensor:
+    """What a picture of n draws shows, shape (n, *spec.shape): the draws themselves, or of images the means
+    given the code where there are such, since noise that is independent in each pixel hides what the code says.
+    Of a conditional model all classes in turn."""
+    y = torch.arange(n, device=model.device) % len(model.spec.classes) if model.conditional else None
+    if isinstance(model, Bounded) and model.spec.kind == "images":
+        return model.sample_means(n, y, seed=seed)
+    return model.sample(n, y, seed=seed)
 
 
 @contextlib.contextmanager

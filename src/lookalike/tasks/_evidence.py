@@ -12,9 +12,15 @@ from torch import Tensor
 
 from ..data.base import Data, Split, hash_seed
 from ..metrics.features import FEATURES, standardised
-from ..models.base import Bounded, Encoder, Explicit, Implicit, Model, seeded
+from ..models.base import Bounded, Coded, Encoder, Explicit, Implicit, Model, Weighed, seeded
 from ..nn.doors import missing
 from ._common import draw, onto
+
+OF_ONE_DRAW = {"log_weights": "importance_log_prob"}
+"""Words whose random numbers are those of another."""
+
+WEIGHTS = 2**24
+"""Importance weights held at once: 128 MB."""
 
 SplitName = Literal["valid", "test", "train"]
 Teller = Callable[[int, int], None]
@@ -52,6 +58,7 @@ class Evidence:
         self.how = how
         # Images are many numbers and an autoregressive model's output is hundreds of times more.
         self.chunk = min(1000, max(8, 200_000 // data.spec.dims))
+        self._weighed: tuple[Tensor, Tensor] | None = None
         self.features = FEATURES[how.features].build(data.spec).to(model.device)
         self.item: Mapping[str, Callable[[Tensor, Tensor | None], Tensor]] = {
             "x": lambda x, _: self._measured(x, x),
@@ -59,6 +66,7 @@ class Evidence:
             "log_prob": self._log_prob,
             "exact_log_prob": self._log_prob,
             "importance_log_prob": self._importance_log_prob,
+            "log_weights": self._log_weights,
             "log_density": lambda x, _: self._log_density(x),
             "code": self._code,
             "real": lambda x, _: self._features(x),
@@ -73,7 +81,7 @@ class Evidence:
             found = {}
             for word, give in wanted.items():
                 # Each word has random numbers of its own: what else is asked for does not move a bound.
-                with seeded(hash_seed(seed, word, done), device):
+                with seeded(hash_seed(seed, OF_ONE_DRAW.get(word, word), done), device):
                     found[word] = give(x, y).cpu()
             yield found
             done += len(x)
@@ -118,10 +126,23 @@ class Evidence:
     def _importance_log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         assert isinstance(self.model, Bounded)
         k = self.how.importance_samples
-        size = max(1, 1_000_000 // (self.data.spec.dims * k))
-        labels = [None] * math.ceil(len(x) / size) if y is None else y.split(size)
-        parts = zip(x.split(size), labels, strict=True)
-        return torch.cat([self.model.log_prob(part, label, samples=k).cpu().double() for part, label in parts])
+        if not isinstance(self.model, Weighed):
+            return self.model.log_prob(x, y, samples=k).cpu().double()
+        return self._log_weights(x, y).logsumexp(1) - math.log(k)
+
+    def _log_weights(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """Shape (B, importance samples); the bound and how many samples count are of the same weights."""
+        assert isinstance(self.model, Weighed)
+        if self._weighed is None or self._weighed[0] is not x:
+            k = self.how.importance_samples
+            size = max(1, WEIGHTS // k)  # of items: how many draws go through the networks at once, the model knows
+            labels = [None] * math.ceil(len(x) / size) if y is None else y.split(size)
+            parts = [
+                self.model.log_weights(part, label, samples=k).t().cpu().double()
+                for part, label in zip(x.split(size), labels, strict=True)
+            ]
+            self._weighed = x, torch.cat(parts)
+        return self._weighed[1]
 
     def _log_density(self, x: Tensor) -> Tensor:
         assert self.data.log_density is not None
@@ -150,7 +171,8 @@ class Evidence:
         return self.features(self.model.door.enter(onto(x, self.model.device)).float()).cpu().double()
 
 
-_DENSITIES = ("log_prob", "exact_log_prob", "importance_log_prob")
+DENSITIES = {"log_prob", "exact_log_prob", "importance_log_prob", "log_weights"}
+"""Words that log p(x) is behind."""
 SAMPLED = ("samples", "fake", "train")
 """Words of the evidence that need samples, or are compared with them."""
 
@@ -161,10 +183,16 @@ def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
     name = type(model).__name__
     if not isinstance(model, Bounded) or model.exact:
         why["importance_log_prob"] = f"{name} has no bound that more samples would tighten"
+    why.update({} if isinstance(model, Weighed) else {"log_weights": f"{name} has no importance weights"})
     if not isinstance(model, Encoder):
         why["x_hat"] = f"{name} has no encoder, so nothing is reconstructed"
-    if not (isinstance(model, Encoder) and isinstance(model, Bounded)) or model.exact:
+    if not (isinstance(model, Bounded) and isinstance(model, Encoder)) or model.exact:
         why["code"] = f"{name} has no posterior of a code"
+    if isinstance(model, Coded):
+        why["importance_log_prob"] = f"the posterior of {name} is certain of its code: more samples tighten nothing"
+        why["code"] = f"the code of {name} is of levels, not of numbers with a variance"
+    if isinstance(model, Explicit) and model.exact:
+        why["log_weights"] = f"{name} needs no importance weights: log p(x) is exact"
     if isinstance(model, Explicit) and not model.exact:
         why["exact_log_prob"] = f"{name} has only a lower bound on log p(x)"
     if model.conditional:
@@ -172,10 +200,10 @@ def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
     if not isinstance(model, Explicit | Implicit):
         why.update(dict.fromkeys(SAMPLED, f"{name} has no prior on its code, so nothing can be drawn from it"))
     if not isinstance(model, Explicit):
-        why.update(dict.fromkeys(_DENSITIES, f"{name} has no density log p(x)"))
+        why.update(dict.fromkeys(DENSITIES, f"{name} has no density log p(x)"))
     if model.conditional and data.splits[split].y is None:
         without = f"{name} is conditional and {data.name} has no labels"
-        why.update(dict.fromkeys((*SAMPLED, *_DENSITIES, "x_hat", "code"), without))
+        why.update(dict.fromkeys((*SAMPLED, *DENSITIES, "x_hat", "code"), without))
     if data.log_density is None:
         why["log_density"] = f"the true density of {data.name} is not known"
     if data.modes is None:

@@ -22,13 +22,17 @@ from ..metrics.features import FEATURES, feature_space
 from ..metrics.reconstruction import ssim_window
 from ..metrics.table import METRICS, MetricEntry
 from ..models.base import Bounded, Explicit, Latent, Model
+from ..models.tractable.flow.flow import Flow
 from ..options import Range
 from ..page import write_page
 from ..report import Metric, MetricKind, Report
 from ..run import Run
 from ._common import open_run, open_run_data, say
-from ._evidence import Evidence, How, SplitName, Teller, absent, quiet
+from ._evidence import DENSITIES, Evidence, How, SplitName, Teller, absent, quiet
 from ._output import counter
+
+STATIC = "mnist-static"
+"""The one data set of which "static" is said: the fixed file that figures in papers are of."""
 
 
 def evaluate(
@@ -210,18 +214,11 @@ def _kind(entry: MetricEntry, model: Model) -> MetricKind:
 def _protocol(entry: MetricEntry, model: Model, data: Data, how: How) -> dict[str, Any]:
     """All that must be alike for two values to be comparable."""
     words = set(entry.evidence.values())
-    binarize = data.splits[how.split].binarize
-    stated: dict[str, Any] = {"data": data.fingerprint[:12], "split": how.split}
+    stated = _of_data(data, how)
     if not words <= {"samples", "modes", "sigma"}:
         stated["items"] = how.items(data)
-    if data.spec.kind == "images":
-        stated["levels"] = data.spec.levels
-    if binarize:
-        stated["binarize"] = f"dynamic, seed {how.seed}" if binarize == "dynamic" else binarize
-    if "log_prob" in entry.evidence:
-        stated["estimator"] = _estimator(words, model, how)
-        if model.conditional:
-            stated["given"] = "label"
+    if words & DENSITIES:
+        stated |= _of_likelihood(words, model, how)
     if words & {"fake", "samples"}:
         stated["samples"] = how.samples
     if "train" in words:
@@ -241,10 +238,32 @@ def _protocol(entry: MetricEntry, model: Model, data: Data, how: How) -> dict[st
     return {**stated, **options, **entry.protocol}
 
 
+def _of_data(data: Data, how: How) -> dict[str, Any]:
+    """Which items these are, and how they became what a model is shown."""
+    stated: dict[str, Any] = {"data": data.fingerprint[:12], "split": how.split}
+    if data.spec.kind == "images":
+        stated["levels"] = data.spec.levels
+        binarised = data.splits[how.split].binarize or ("static" if data.name == STATIC else None)
+        if binarised is not None:
+            stated["binarisation"] = binarised
+        if binarised == "dynamic":  # drawn once for an evaluation
+            stated["binarisation seed"] = how.seed
+    return stated
+
+
+def _of_likelihood(words: set[str], model: Model, how: How) -> dict[str, Any]:
+    stated: dict[str, Any] = {"estimator": _estimator(words, model, how)}
+    if isinstance(model, Flow) and not model.exact:
+        stated["dequantisation"] = "uniform" if model.noise.bijection is None else "variational"
+    if model.conditional:
+        stated["given"] = "label"
+    return stated
+
+
 def _estimator(words: set[str], model: Model, how: How) -> str:
     """How log p(x) was come by."""
-    if "importance_log_prob" in words:
+    if words & {"importance_log_prob", "log_weights"}:
         return f"importance-weighted bound, {how.importance_samples} samples"
     if isinstance(model, Explicit) and model.exact:
         return "log p(x)"
-    return "ELBO, 1 sample" if isinstance(model, Bounded) else "bound, 1 sample"
+    return "ELBO, 1 sample" if isinstance(model, Bounded) and not isinstance(model, Flow) else "bound, 1 sample"

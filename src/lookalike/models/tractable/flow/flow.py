@@ -66,13 +66,17 @@ class Flow(Bounded, Encoder, Completer):
     def log_prob(self, x: Tensor, y: Tensor | None = None, samples: int = 1) -> Tensor:
         if samples == 1 or self.exact:
             return self._weigh(x, y)
+        return self.log_weights(x, y, samples).logsumexp(0) - math.log(samples)
+
+    def log_weights(self, x: Tensor, y: Tensor | None = None, samples: int = 1) -> Tensor:
+        """`log_prob` at so many draws of the noise, shape (samples, B)."""
         at_once = max(1, NUMBERS_AT_ONCE // max(1, len(x) * self.latent))
         log_weights = []
         for done in range(0, samples, at_once):
             k = min(at_once, samples - done)
             labels = None if y is None else y.repeat(k)
             log_weights.append(self._weigh(x.repeat(k, *[1] * (x.dim() - 1)), labels).view(k, len(x)))
-        return torch.cat(log_weights).logsumexp(0) - math.log(samples)
+        return torch.cat(log_weights)
 
     def _weigh(self, x: Tensor, y: Tensor | None) -> Tensor:
         """`log_prob` at one draw of the noise."""
