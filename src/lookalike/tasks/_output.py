@@ -85,8 +85,12 @@ def write(path: Path, content: bytes) -> None:
     write_atomically(path, content)
 
 
-def write_folder(path: Path, x: Tensor) -> None:
-    """Images in [0, 1], shape (N, C, H, W), as 0000.png ... in a folder that appears whole or not at all."""
+def write_folder(path: Path, x: Tensor, names: Sequence[str] = ()) -> None:
+    """Images in [0, 1], shape (N, C, H, W), as 0000.png ... in a folder that appears whole or not at all.
+
+    Arguments:
+        names: relative paths to give them instead.
+    """
     from PIL import Image
 
     from ..pictures import to_bytes
@@ -96,7 +100,9 @@ def write_folder(path: Path, x: Tensor) -> None:
     try:
         beside.mkdir(parents=True)
         for i, pixels in enumerate(to_bytes(x)):
-            Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(beside / f"{i:04d}.png")
+            file = beside / (names[i] if names else f"{i:04d}.png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).save(file)
         if path.exists():
             shutil.rmtree(path)
         beside.rename(path)
