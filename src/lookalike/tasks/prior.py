@@ -59,10 +59,10 @@ def prior(
 
     opened, model, _ = open_run(run, device)
     data = open_run_data(opened)
-    numbers = {name: value for name, value in (("steps", steps), ("minutes", minutes)) if value is not None}
+    given |= {name: value for name, value in (("steps", steps), ("minutes", minutes)) if value is not None}
     file = write_codes(opened, model, data, seed)
     out = opened.path / PRIOR
-    train(recipe, str(file), out=out, seed=seed, resume=resume, overwrite=overwrite, device=device, **numbers, **given)
+    train(recipe, str(file), out=out, seed=seed, resume=resume, overwrite=overwrite, device=device, **given)
     _, joined, _ = open_run(opened, device)
     finish(opened, joined, data, seed)
     say(f"{opened.path} now draws its codes from {out}")
@@ -87,8 +87,8 @@ def write_codes(run: Run, model: Model, data: Data, seed: int) -> Path:
             for x, y in split.all(chunk=min(1000, max(8, 200_000 // model.spec.dims)), seed=seed):
                 codes.append(encoder.codes(onto(x, model.device))[:, 0].to(torch.uint8).cpu())
                 labels += [] if y is None else [y.cpu()]
-    split = np.repeat([0, 1, 2], [len(split) for split in data.splits.values()])
+    which = np.repeat(np.arange(3, dtype=np.uint8), [len(split) for split in data.splits.values()])
     named = {"y": label_words(model.spec, torch.cat(labels))} if labels and model.spec.classes else {}
     path = run.path / CODES
-    write(path, npz(x=torch.cat(codes), levels=encoder.code_spec.levels, split=split.astype(np.uint8), **named))
+    write(path, npz(x=torch.cat(codes), levels=encoder.code_spec.levels, split=which, **named))
     return path
