@@ -18,6 +18,7 @@ from lookalike.models.approximate.vae.bound import kl_standard_normal
 from lookalike.models.approximate.vae.builders import mlp_vae, vae
 from lookalike.models.approximate.vae.linear import linear_vae
 from lookalike.models.approximate.vae.vae import VAE
+from lookalike.recipe import find
 from lookalike.spec import Column, Spec
 
 BINARY = Spec("images", (1, 8, 8), levels=2)
@@ -326,6 +327,11 @@ def test_every_kind_of_data_in_either_precision(build, spec, x):
     assert model.double().log_prob(x, samples=3).dtype == torch.float64
     with torch.autocast("cpu", torch.bfloat16):
         assert model.float().log_prob(x, samples=3).dtype == torch.float32
+
+
+def test_the_wide_perceptrons_stay_within_a_million_parameters():
+    model = find("wide-mlp-vae").resolved("images").model(Spec("images", (1, 28, 28), levels=2))
+    assert 900_000 < sum(p.numel() for p in model.parameters()) <= 1_000_000
 
 
 def test_a_network_that_does_not_fit_is_refused():

@@ -31,6 +31,18 @@ RECIPES = {
         training={"steps": 10_000, "batch_size": 128},
         by_kind={"points": {**POINTS, "hidden": (128, 128)}, "table": {**TABLE, "hidden": (64, 64)}},
     ),
+    "wide-mlp-vae": Recipe(
+        mlp_vae,
+        "the best of 1 M parameters: two hidden layers, 50 code numbers, trained by the bound of five draws",
+        "Burda et al. (2016), arXiv:1509.00519, section 5; Tucker et al. (2019), arXiv:1810.04152",
+        binarize="dynamic",
+        options={"hidden": (384, 384), "latent": 50, "draws": 5, "gradient": "doubly"},
+        training={"steps": 100_000, "batch_size": 128, "lr": 3e-3},
+        by_kind={
+            "points": {**POINTS, "free_bits": 0.0, "hidden": (128, 128), "lr": 1e-3},
+            "table": {**TABLE, "hidden": (64, 64)},
+        },
+    ),
     "beta-vae": Recipe(
         vae,
         "a VAE that pays beta times the rate, for simpler and more separate codes",
@@ -61,9 +73,17 @@ RECIPES = {
         "Sonderby et al. (2016), arXiv:1602.02282; Vahdat & Kautz (2020), NVAE, arXiv:2007.03898",
         binarize="dynamic",
         options={"kl_warmup": 2000},
-        training={"steps": 20_000},
+        training={"steps": 20_000, "lr": 3e-3},
         by_kind={
-            "points": {"latent": 2, "rungs": (2,), "width": 64, "components": 4, "kl_warmup": 500, "steps": 5000},
+            "points": {
+                "latent": 2,
+                "rungs": (2,),
+                "width": 64,
+                "components": 4,
+                "kl_warmup": 500,
+                "steps": 5000,
+                "lr": 1e-3,
+            },
             "table": {"latent": 2, "rungs": (2,), "width": 64, "kl_warmup": 500, "steps": 4000, "lr": 3e-4},
         },
     ),
