@@ -108,3 +108,17 @@ def test_one_switch_chooses_the_likelihood():
         pixelwise(pixel(1, 3), "bernoulli")
     with pytest.raises(UserError, match="this data is points"):
         pixelwise(Spec("points", (1,), columns=(Column("a"),)))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 17, 256])
+def test_the_quantile_in_closed_form_is_that_of_the_probabilities(levels):
+    n = 3000
+    p_x = Mixture(pixel(2, levels), 4).double()
+    params = 2 * torch.randn(n, p_x.width, dtype=torch.float64)
+    x, u = torch.rand(n, 2, dtype=torch.float64), torch.rand(n, dtype=torch.float64)
+    for c in range(2):
+        k = p_x.quantile(params, x, c, u)
+        assert torch.equal(k, super(Mixture, p_x).quantile(params, x, c, u))
+        assert k.unique().numel() > min(levels, 50) / 2
+        assert (p_x.quantile(params, x, c, torch.zeros_like(u)) == 0).float().mean() > 0.9
+        assert (p_x.quantile(params, x, c, torch.full_like(u, 1 - 1e-16)) <= levels - 1).all()

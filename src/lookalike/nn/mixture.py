@@ -57,14 +57,27 @@ class Mixture(Pixelwise):
         return (log_weight + log_p.sum(1)).logsumexp(1).flatten(1).sum(1)
 
     def log_pmf(self, params: Tensor, pixel: Tensor, c: int) -> Tensor:
-        h = self.door.enter(pixel)
-        params = precise(params).unflatten(1, (-1, self.components))
-        log_weight, log_p = self._components(h, params, c)
-        posterior = (log_weight + log_p.sum(1)).log_softmax(1)  # of the components, given the channels before c
-        mean, log_scale = self._channel(h, params, c)  # (n, K)
-        grid = self.door.enter(torch.arange(self.levels, dtype=h.dtype, device=h.device) / (self.levels - 1))
+        log_weight, mean, log_scale = self._given(params, pixel, c)
+        grid = self.door.enter(torch.arange(self.levels, dtype=mean.dtype, device=mean.device) / (self.levels - 1))
         log_p = log_bin_logistic(grid[:, None], mean[:, None], log_scale[:, None], self.levels)  # (n, levels, K)
-        return (posterior[:, None] + log_p).logsumexp(2)
+        return (log_weight[:, None] + log_p).logsumexp(2)
+
+    def quantile(self, params: Tensor, pixel: Tensor, c: int, u: Tensor, temperature: float = 1.0) -> Tensor:
+        if temperature != 1:
+            return super().quantile(params, pixel, c, u, temperature)
+        log_weight, mean, log_scale = self._given(params, pixel, c)
+        weight, shrink, u = log_weight.exp()[:, :, None], (-log_scale).exp()[:, None], u[:, None]
+
+        def passed(k: Tensor) -> Tensor:
+            """At how many of these intensities, shape (n or 1, count), the distribution function is up to u, (n,)."""
+            edge = (2 * k[..., None].to(mean.dtype) + 1) / (self.levels - 1) - 1
+            cdf = (((edge - mean[:, None]) * shrink).sigmoid() @ weight)[..., 0]
+            return ((cdf <= u) & (k < self.levels - 1)).sum(1)
+
+        # It is known in closed form, so that a coarse search and a fine one need few of its values.
+        step = math.isqrt(self.levels - 1) + 1
+        start = step * passed(torch.arange(step - 1, self.levels - 1, step, device=mean.device)[None])
+        return start + passed(start[:, None] + torch.arange(step - 1, device=mean.device))
 
     def spread(self) -> Tensor:
         """Params at which a mixture starts well, shape (width,): its means spread evenly over [-1, 1].
@@ -78,6 +91,14 @@ class Mixture(Pixelwise):
         params[1 + C : 1 + 2 * C] = -math.log(K)
         # Coefficients of 0: a channel's mean does not yet move with the others'.
         return params.flatten()
+
+    def _given(self, params: Tensor, pixel: Tensor, c: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Log weights, means and log scales of channel c given those before it, shape (n, K) each."""
+        h = self.door.enter(pixel)
+        params = precise(params).unflatten(1, (-1, self.components))
+        log_weight, log_p = self._components(h, params, c)
+        # Each component counts as much as it explained the channels before.
+        return (log_weight + log_p.sum(1)).log_softmax(1), *self._channel(h, params, c)
 
     def _components(self, h: Tensor, params: Tensor, channels: int | None = None) -> tuple[Tensor, Tensor]:
         """log w_k, shape (B, K, ...), and log p_k of the first channels (of all), shape (B, channels, K, ...).
