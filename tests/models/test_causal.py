@@ -186,7 +186,7 @@ def test_it_learns_what_is_there(build):
     model = build(images(1, 6, 6), width=8, blocks=1, dropout=0.0)
     two = (torch.rand(2, 1, 6, 6) > 0.5).float()
     optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-    for step in range(40):
+    for step in range(60):
         for turn in model.turns(two.repeat(2, 1, 1, 1), step=step):
             optimiser.zero_grad()
             turn.loss.backward()

@@ -11,15 +11,17 @@ pixel's surroundings, the part of the rows above is taken for a row of pixels at
 
 Gated residual blocks of Salimans et al. (2017), "PixelCNN++", arXiv:1701.05517, section 2.4 and their code:
 
-    x + a * sigmoid(b),     (a, b) = conv(dropout(elu(conv(elu(x)) + what it is told)))        elu(x) = ELU([x, -x])
+    x + a * sigmoid(b),     (a, b) = conv(dropout(act(conv(act(x)) + what it is told)))
+
+with act(x) = ELU([x, -x]) as there, or SiLU(x), which keeps half the features and is a fifth of the work on a CPU.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -221,23 +223,40 @@ def concat_elu(x: Tensor) -> Tensor:
     return F.elu(torch.cat([x, -x], dim=1))
 
 
+Activation = Literal["concat_elu", "silu"]
+ACTIVATIONS: dict[Activation, tuple[Callable[[Tensor], Tensor], int]] = {
+    "concat_elu": (concat_elu, 2),
+    "silu": (F.silu, 1),
+}
+"""Each with how many features it makes of one."""
+
+
 class GatedBlock(nn.Module):
     """A gated residual block: (B, width, H, W) -> the same shape, told something by another stream or layer.
 
     Arguments:
         view: of the first convolution.
         second: of the second one.
+        activation: see the top of this file.
         beside: whether an earlier layer's features, (B, width, H, W), come beside x.
         classes: labels that shift a and b; 0 for none.
     """
 
     def __init__(
-        self, width: int, view: View, second: View, dropout: float, classes: int, beside: bool = False
+        self,
+        width: int,
+        view: View,
+        second: View,
+        dropout: float,
+        classes: int,
+        activation: Activation,
+        beside: bool = False,
     ) -> None:
         super().__init__()
-        self.first = CausalConv(2 * width, width, view)
-        self.second = CausalConv(2 * width, 2 * width, second, scale=0.1)  # near the identity at first
-        self.beside = CausalConv(2 * width, width) if beside else None
+        self.activation, more = ACTIVATIONS[activation]
+        self.first = CausalConv(more * width, width, view)
+        self.second = CausalConv(more * width, 2 * width, second, scale=0.1)  # near the identity at first
+        self.beside = CausalConv(more * width, width) if beside else None
         self.dropout = nn.Dropout(dropout)
         self.of_class = nn.Embedding(classes, 2 * width) if classes else None
         if self.of_class is not None:
@@ -246,12 +265,12 @@ class GatedBlock(nn.Module):
     def forward(
         self, x: Tensor, go: Pass, y: Tensor | None, told: Tensor | None = None, beside: Tensor | None = None
     ) -> Tensor:
-        a = go.same(self.first, concat_elu(x))
+        a = go.same(self.first, self.activation(x))
         if told is not None:
             a = a + told
         if self.beside is not None and beside is not None:
-            a = a + go.same(self.beside, concat_elu(beside))
-        ab = go.same(self.second, self.dropout(concat_elu(a)))
+            a = a + go.same(self.beside, self.activation(beside))
+        ab = go.same(self.second, self.dropout(self.activation(a)))
         if self.of_class is not None:
             ab = ab + self.of_class(y)[:, :, None, None]
         a, b = ab.chunk(2, dim=1)
@@ -300,13 +319,11 @@ class Leave(nn.Module):
 
     def __init__(self, channels: int, width: int, likelihood: Pixelwise) -> None:
         super().__init__()
-        self.enter = CausalConv(2 * width, width)
         self.head = Head(width, channels, likelihood, "silu")
         groups = self.head.groups
         self.own = MaskedConv2d(before(torch.arange(channels), groups_of(width, groups))) if groups > 1 else None
 
     def forward(self, x: Tensor, h: Tensor) -> Tensor:
-        x = self.enter(concat_elu(x))
         if self.own is not None:
             x = x + self.own(h)
         params: Tensor = self.head(x)

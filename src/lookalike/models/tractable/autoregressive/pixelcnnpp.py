@@ -156,8 +156,10 @@ class Stream(nn.Module):
         self, sizes: int, width: int, blocks: int, view: View, dropout: float, classes: int, told: bool
     ) -> None:
         super().__init__()
-        self.first = nn.ModuleList(GatedBlock(width, view, view, dropout, classes) for _ in range(blocks))
-        self.last = nn.ModuleList(GatedBlock(width, view, view, dropout, classes, beside=True) for _ in range(blocks))
+        self.first = nn.ModuleList(GatedBlock(width, view, view, dropout, classes, "concat_elu") for _ in range(blocks))
+        self.last = nn.ModuleList(
+            GatedBlock(width, view, view, dropout, classes, "concat_elu", beside=True) for _ in range(blocks)
+        )
         self.tell_first = nn.ModuleList(CausalConv(2 * width, width) for _ in range(blocks * told))
         self.tell_last = nn.ModuleList(CausalConv(2 * width, width) for _ in range(blocks * told))
         self.coarser: Stream | None = None

@@ -15,7 +15,7 @@ what each has found reaches the last layer (block skips).
 Chen et al. (2018), "PixelSNAIL", arXiv:1712.09763. Differs from the paper: attention at half the sides, which costs a
 sixteenth; positions are learnt features of each pixel, added once, where the paper has two channels with the row and
 the column; one convolution of two rows and three columns in a gated block, which sees the upper right neighbour too,
-where the paper has two of two and two; several narrow heads.
+where the paper has two of two and two; SiLU; several narrow heads.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ from .causal import (
     Step,
     View,
     Whole,
-    concat_elu,
     drawn_from,
 )
 from .raster import CausalNetwork, Stepper, labels_of
@@ -72,7 +71,7 @@ class PixelSNAIL(FromFirstImages):
         *,
         width: Annotated[int, Range(1)] = 64,
         blocks: Annotated[int, Range(1)] = 4,
-        depth: Annotated[int, Range(1)] = 2,
+        depth: Annotated[int, Range(1)] = 3,
         heads: Annotated[int, Range(1)] = 2,
         dropout: Annotated[float, Range(0, 0.9)] = 0.0,
         likelihood: PixelwiseName = "auto",
@@ -136,9 +135,9 @@ class Block(nn.Module):
 
     def __init__(self, width: int, depth: int, heads: int, dropout: float, classes: int) -> None:
         super().__init__()
-        self.near = nn.ModuleList(GatedBlock(width, NEAR, POINT, dropout, classes) for _ in range(depth))
+        self.near = nn.ModuleList(GatedBlock(width, NEAR, POINT, dropout, classes, "silu") for _ in range(depth))
         self.far = Attention(width, heads)
-        self.both = GatedBlock(width, POINT, POINT, dropout, 0)
+        self.both = GatedBlock(width, POINT, POINT, dropout, 0, "silu")
 
     def forward(self, x: Tensor, go: Pass, y: Tensor | None) -> Tensor:
         for block in self.near:
@@ -153,16 +152,16 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         inner = heads * HEAD
-        self.halve = CausalConv(2 * width, width, View(rows=2, left=1), stride=2)
-        self.query_key_value = CausalConv(2 * width, 3 * inner)
+        self.halve = CausalConv(width, width, View(rows=2, left=1), stride=2)
+        self.query_key_value = CausalConv(width, 3 * inner)
         self.sizes = inner, 2 * inner
         self.enlarge = CausalConv(inner, 4 * width)
 
     def forward(self, x: Tensor, go: Pass) -> Tensor:
-        half, found = go.conv(self.halve, concat_elu(x)), None
+        half, found = go.conv(self.halve, F.silu(x)), None
         if half is not None:
             inside = go.coarser()
-            query, key_value = inside.same(self.query_key_value, concat_elu(half)).split(self.sizes, dim=1)
+            query, key_value = inside.same(self.query_key_value, F.silu(half)).split(self.sizes, dim=1)
             past = inside.past(self, key_value).chunk(2, dim=1)
             q, k, v = (_heads(part) for part in (query.flatten(2), *past))
             # A single query sees all keys it is given: they are of the past.
