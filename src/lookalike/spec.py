@@ -35,6 +35,7 @@ class Column:
             spread enough to have a density.
         knots: of a number with a long tail or such a grid, pairs (x, w), both rising: a model sees w, straight
             from knot to knot and on beyond the last, which makes the training split a standard normal.
+        shares: of the categories in the training split; of a number that may be missing, there and missing.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column:
     grid: float = 0.0
     origin: float = 0.0
     knots: tuple[tuple[float, float], ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,9 +112,12 @@ class Spec:
 
 def _column(saved: dict[str, Any]) -> Column:
     knots = tuple((x, w) for x, w in saved.get("knots", ()))
-    return Column(**{**saved, "categories": tuple(saved.get("categories", ())), "knots": knots})
+    words, shares = tuple(saved.get("categories", ())), tuple(saved.get("shares", ()))
+    return Column(**{**saved, "categories": words, "knots": knots, "shares": shares})
 
 
 def _sound(column: Column) -> bool:
     rising = all(a[0] < b[0] and a[1] < b[1] for a, b in pairwise(column.knots))
-    return min(column.std, column.grid) >= 0 and len(column.knots) != 1 and rising
+    choices = len(column.categories) or 2
+    shared = not column.shares or (len(column.shares) == choices and min(column.shares) > 0)
+    return min(column.std, column.grid) >= 0 and len(column.knots) != 1 and rising and shared

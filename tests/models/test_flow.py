@@ -62,7 +62,7 @@ def test_density_of_points_integrates_to_one_in_the_users_units():
 def test_a_number_that_may_be_missing_is_there_or_not_with_total_probability_one():
     """p(x) is the mean over the noise of exp(log_prob_given); here by quadrature in the gate and in e."""
     model, u = shaken(GAPPY), middles(400)
-    x, gate = 40 + 240 * (u - 0.5), middles(50)
+    x, gate = 40 + 240 * (u - 0.5), middles(200)
     half = torch.full((len(x) * len(gate), 1), 0.5, dtype=torch.float64)
     x_gate = torch.cartesian_prod(x, gate)
     there = model.log_prob_given(x_gate[:, :1], torch.cat([x_gate[:, 1:], half], 1)).exp().mean() * 240
@@ -196,3 +196,14 @@ def test_a_column_that_is_constant_in_the_first_batch_does_not_explode_in_the_ne
     next(model.turns(x, step=0))
     x[0, 1] = 30.0
     assert next(model.turns(x, step=1)).loss < 100
+
+
+def test_a_flow_that_has_learnt_nothing_gives_each_category_its_share():
+    shares = (0.9989, 0.001, 0.0001)
+    spec = Spec("table", (2,), columns=(Column("rare", ("a", "b", "c"), shares=shares), Column("even", ("x", "y"))))
+    model = realnvp(spec, couplings=2, width=8)
+    rows = torch.cartesian_prod(torch.arange(3.0), torch.arange(2.0)).double()
+    expected = (torch.tensor(shares).log()[:, None] - math.log(2)).repeat(1, 2).flatten()
+    torch.testing.assert_close(model.log_prob(rows), expected, atol=2e-3, rtol=0)  # for any noise
+    rare = model.sample(100_000, seed=0)[:, 0].long().bincount(minlength=3) / 100_000
+    torch.testing.assert_close(rare, torch.tensor(shares), atol=5e-4, rtol=0)

@@ -186,6 +186,10 @@ def conform(column: Column, series: Series, where: str) -> Values:
 
 def measured(column: Column, values: Values, train: NDArray[np.int64]) -> Column:
     """The column with what its numbers are like in the training rows; in all rows where those alone do not vary."""
+    if column.categories or column.missing:
+        choice = values[train] if column.categories else np.isnan(values[train])
+        counts = np.bincount(choice.astype(np.int64), minlength=len(column.categories) or 2) + 0.5  # none is impossible
+        column = dataclasses.replace(column, shares=tuple((counts / counts.sum()).tolist()))
     if column.categories or column.std == 0:
         return column
     there = values[~np.isnan(values)]

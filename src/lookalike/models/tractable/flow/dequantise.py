@@ -1,10 +1,13 @@
 """Discrete data made continuous, so that a density can be put on them, and what that costs.
 
-Index k of K becomes a number in its own bin, and bins are stretched to the whole line:
+Intensity k of K becomes a number in its own bin, and bins are stretched to the whole line:
 
     s = (k + u) / K,   u ~ q(u|x)           v = logit(alpha + (1 - 2 alpha) s)
 
     log p(k) = log E_q[ p_v(v) |dv/ds| / K / q(u|x) ]  >=  E_q[ log p_v(v) + log |dv/ds| - log K - log q(u|x) ]
+
+A category has a bin as wide as its share of the training split, s = shares_<k + shares_k u, in the place of 1 / K, and
+v = Phi^-1(s), which is then normal: a flow that has learnt nothing yet gives each category its share.
 
 q is uniform on (0, 1), or a flow that is given x and is learnt with the model (variational dequantisation):
 the nearer q(u|x) comes to p(u|x), the nearer is the bound. It starts as the uniform:
@@ -33,11 +36,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ....nn.doors import Door
-from ....spec import Spec
+from ....spec import Column, Spec
 from .bijections import Bijection
 
-ALPHA_IMAGES = 0.05  # the paper's: the darkest and the brightest bin stay short
-ALPHA_TABLES = 1e-3
+ALPHA = 0.05  # the paper's: the darkest and the brightest bin stay short
+EDGE = 1e-7  # of (0, 1): as near to its ends as float32 can tell
 
 
 class Dequantise(nn.Module):
@@ -57,6 +60,9 @@ class Dequantise(nn.Module):
         self._reals = [d for d, field in enumerate(fields) if field.real]
         self._choices = [d for d, field in enumerate(fields) if not field.real]
         self._grid = [spec.columns[fields[d].column].grid for d in self._reals]
+        shares = [_shares(spec.columns[fields[d].column], fields[d].width) for d in self._choices]
+        self._shares = nn.utils.rnn.pad_sequence(shares, batch_first=True) if shares else torch.empty(0, 0)
+        self._lows = self._shares.cumsum(1) - self._shares  # each (choices, most categories)
         certain = not any(self._grid) and all(field.real and field.gate < 0 for field in fields)
         self.exact = spec.kind != "images" and certain
 
@@ -72,18 +78,22 @@ class Dequantise(nn.Module):
         """
         if self.spec.kind == "images":
             k = (x * (self.spec.levels - 1)).round()
-            v, log_weight = to_line(k, u, self.spec.levels, ALPHA_IMAGES)
+            v, log_weight = to_line(k, u, self.spec.levels)
             return v, log_weight.flatten(1).sum(1)
         v, log_weight = torch.zeros_like(u), torch.zeros_like(u)
         if self._reals:
             v[:, self._reals], log_weight[:, self._reals] = self._numbers(x, u[:, self._reals])
         if self._choices:
-            fields = [self.door.fields[d] for d in self._choices]
-            k = x[:, [field.column for field in fields]]
-            k = torch.where(self._gates(x), k.isnan().to(k.dtype), k).to(u.dtype)
-            width = u.new_tensor([field.width for field in fields])
-            v[:, self._choices], log_weight[:, self._choices] = to_line(k, u[:, self._choices], width, ALPHA_TABLES)
+            v[:, self._choices], log_weight[:, self._choices] = self._categories(x, u[:, self._choices])
         return v, log_weight.sum(1)
+
+    def _categories(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """v and log_weight of what is one of several, each (B, choices)."""
+        k = x[:, [self.door.fields[d].column for d in self._choices]]
+        k = torch.where(self._gates(x), k.isnan().to(k.dtype), k).long()
+        low, share = (of.to(u)[torch.arange(len(self._choices)), k] for of in (self._lows, self._shares))
+        v = torch.special.ndtri((low + share * u).clamp(EDGE, 1 - EDGE))
+        return v, share.log() - log_normal(v)
 
     def _gates(self, x: Tensor) -> Tensor:
         """Which choices are whether a number is there, shape (choices,)."""
@@ -109,13 +119,14 @@ class Dequantise(nn.Module):
     def inverse(self, v: Tensor) -> Tensor:
         """The x in whose bins v lies, in the user's units, shape (B, *spec.shape)."""
         if self.spec.kind == "images":
-            return from_line(v, self.spec.levels, ALPHA_IMAGES) / (self.spec.levels - 1)
+            return from_line(v, self.spec.levels) / (self.spec.levels - 1)
         h = v.new_zeros(len(v), *self.door.shape)
         for d, field in enumerate(self.door.fields):
             if field.real:
                 h[:, field.start] = v[:, d]
             else:
-                k = from_line(v[:, d], field.width, ALPHA_TABLES).long()
+                lows = self._lows[self._choices.index(d), 1 : field.width].to(v)
+                k = torch.searchsorted(lows, torch.special.ndtr(v[:, d]).contiguous(), right=True)
                 h[:, field.entries] = F.one_hot(k, field.width).to(v.dtype)
         return self.door.leave(h)
 
@@ -151,14 +162,19 @@ def log_normal(z: Tensor) -> Tensor:
     return -0.5 * (z.square() + math.log(2 * math.pi))
 
 
-def to_line(k: Tensor, u: Tensor, levels: int | Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+def _shares(column: Column, width: int) -> Tensor:
+    """Of each choice, shape (width,); a spec that does not say has them all alike."""
+    return torch.tensor(column.shares or [1 / width] * width, dtype=torch.float64)
+
+
+def to_line(k: Tensor, u: Tensor, levels: int) -> tuple[Tensor, Tensor]:
     """v of index k with noise u, and log(|dv/ds| / levels), both of the shape of u."""
-    p = alpha + (1 - 2 * alpha) * (k + u) / levels
+    p = ALPHA + (1 - 2 * ALPHA) * (k + u) / levels
     log_p, log_q = p.log(), (-p).log1p()
-    return log_p - log_q, math.log(1 - 2 * alpha) - torch.as_tensor(levels, dtype=p.dtype).log() - log_p - log_q
+    return log_p - log_q, math.log((1 - 2 * ALPHA) / levels) - log_p - log_q
 
 
-def from_line(v: Tensor, levels: int, alpha: float) -> Tensor:
+def from_line(v: Tensor, levels: int) -> Tensor:
     """The index k in whose bin v lies, as a float; the end bins reach to infinity."""
-    s = (v.sigmoid() - alpha) / (1 - 2 * alpha)
+    s = (v.sigmoid() - ALPHA) / (1 - 2 * ALPHA)
     return (s * levels).floor().clamp(0, levels - 1)
