@@ -95,9 +95,9 @@ def verify(
     if all == (run is not None):
         raise UserError("name a run or a recipe to verify, or give --all for every recipe: one of the two.")
     if run is None:
-        return _table_of_many({name: dict(_of_recipe(recipe, seed)) for name, recipe in _told(recipes())})
+        return _table_of_many(_of_recipes(recipes(), seed))
     if isinstance(run, str) and not Path(run).exists() and run in recipes():
-        return _table_of_many({run: dict(_of_recipe(find(run), seed))})
+        return _table_of_many(_of_recipes({run: find(run)}, seed))
     opened: Run | None = None
     if isinstance(run, Model):
         model, name = run, type(run).__name__
@@ -163,6 +163,17 @@ def _items(
     return split.thinned(ITEMS).first(ITEMS, seed)
 
 
+def _of_recipes(known: Mapping[str, Recipe], seed: int) -> dict[str, dict[str, list[Outcome]]]:
+    """The outcomes of each recipe on each kind of data; it takes minutes, so failures are said as they are found."""
+    told, found = counter("auditing recipes"), {}
+    for i, (name, recipe) in enumerate(known.items()):
+        found[name] = dict(_of_recipe(recipe, seed))
+        for failure in _failures({name: found[name]}):
+            say(failure)
+        told(i + 1, len(known))
+    return found
+
+
 def _of_recipe(recipe: Recipe, seed: int) -> Iterator[tuple[str, list[Outcome]]]:
     """A recipe on each kind of data it takes, by what that is."""
     labelled = "conditional" in options_of(recipe.build)
@@ -225,11 +236,10 @@ def _table_of_one(name: str, of: str, outcomes: list[Outcome], files: list[str])
 
 def _table_of_many(found: Mapping[str, Mapping[str, list[Outcome]]]) -> Report:
     rows: list[dict[str, Any]] = []
-    failures: list[str] = []
+    failures = _failures(found)
     for recipe, on in found.items():
         for said, outcomes in on.items():
             by = {result: [o for o in outcomes if o.result == result] for result in ("ok", "FAILED", "skipped")}
-            failures += [f"FAILED {recipe} on {said}: {o.audit}: {_measured(o)}" for o in by["FAILED"]]
             why = [o.note for o in by["skipped"] if o.audit == BUILD]
             names = ", ".join(o.audit for o in by["ok"]) or " ".join(why)
             row = {"recipe": recipe, "on": said, "passed": len(by["ok"]), "failed": len(by["FAILED"])}
@@ -245,6 +255,17 @@ def _table_of_many(found: Mapping[str, Mapping[str, list[Outcome]]]) -> Report:
     )
 
 
+def _failures(found: Mapping[str, Mapping[str, list[Outcome]]]) -> list[str]:
+    """A sentence on each audit that failed."""
+    return [
+        f"FAILED {recipe} on {said}: {outcome.audit}: {_measured(outcome)}"
+        for recipe, on in found.items()
+        for said, outcomes in on.items()
+        for outcome in outcomes
+        if outcome.result == "FAILED"
+    ]
+
+
 def _measured(outcome: Outcome) -> str:
     if outcome.finding is None:
         return outcome.note
@@ -257,13 +278,6 @@ def _drawn(path: Path, finding: Finding) -> str:
         return ""
     write(path, png(grid(finding.picture, title="what the blue pixel sees of the past; red: a leak")))
     return str(path)
-
-
-def _told(known: Mapping[str, Recipe]) -> Iterator[tuple[str, Recipe]]:
-    told = counter("auditing recipes")
-    for i, (name, recipe) in enumerate(known.items()):
-        yield name, recipe
-        told(i + 1, len(known))
 
 
 _MIXED = (
