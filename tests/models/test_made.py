@@ -221,7 +221,7 @@ def test_steps_compute_each_unit_once_and_draw_what_whole_passes_draw(spec, orde
     for k in range(orderings):
         expected = model.params(h, y, k).flatten(1)
         steps = MaskedSteps(model.network, 5, k)
-        steps.tell(0, model._labels(y, h))
+        steps.tell(0, model.labels(y, h))
         for degree, d in enumerate(model.orders[k], start=1):
             torch.testing.assert_close(steps.outputs(degree), expected[:, model.outputs_of == d])
             steps.tell(degree, h.flatten(1)[:, model.fields[d].entries])
@@ -238,6 +238,12 @@ def test_steps_compute_each_unit_once_and_draw_what_whole_passes_draw(spec, orde
             return y[torch.randint(orderings, (5,)) == k]
 
     torch.testing.assert_close(drawn, model.sample(5, y, seed=4), equal_nan=True)
+
+
+def test_at_temperature_0_orderings_leave_nothing_to_chance():
+    model = shaken(LABELLED, width=24, conditional=True, orderings=5)
+    y = torch.tensor([0, 1, 1])
+    assert torch.equal(model.sample(3, y, seed=0, temperature=0), model.sample(3, y, seed=9, temperature=0))
 
 
 def test_what_is_known_of_a_row_stays_and_the_rest_follows_it():

@@ -17,6 +17,7 @@ from ..models.base import Model
 from ..models.tractable.autoregressive.made import MADE
 from ..models.tractable.autoregressive.raster import Raster
 from ..nn.likelihoods import Columns, Pixelwise
+from ..nn.masked import MaskedMLP, MaskedSteps
 from .base import Finding, Subject, UnfitError, largest
 
 NO_PAST = "{} does not draw entry by entry from those before"
@@ -105,7 +106,17 @@ def _of_entries(model: MADE, subject: Subject) -> Finding:
     D = h.numel()
     if D > 1024:
         raise UnfitError(f"a row of {D} entries is too long to ask each what it sees")
-    jacobian = torch.autograd.functional.jacobian(lambda h: model.params(h).flatten(), h).flatten(1).abs()
+    found = [_of_ordering(model, h, subject, k) for k in range(len(model.orders))]
+    leak, share = max(leak for leak, _ in found), sum(share for _, share in found) / len(found)
+    several = f" in each of {len(found)} orderings" if len(found) > 1 else ""
+    return Finding(leak, 0.0, f"what depends on what has no circle{several}; {min(share, 1):.0%} of the past is seen")
+
+
+def _of_ordering(model: MADE, h: Tensor, subject: Subject, ordering: int) -> tuple[float, float]:
+    """The largest derivative in a circle, and the share of the past that is seen."""
+    y = None if subject.y is None else subject.y[:1]
+    params = torch.autograd.functional.jacobian(lambda h: model.params(h, y, ordering).flatten(), h)
+    jacobian, D = params.flatten(1).abs(), h.numel()
     if isinstance(model.likelihood, Columns):
         sizes = model.likelihood.widths
         of_output = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes))
@@ -120,10 +131,7 @@ def _of_entries(model: MADE, subject: Subject) -> Finding:
         left = [d for d in left if d not in free]
     pairs = n * (n - 1) / 2
     share = (sees > 0).sum().item() / pairs if pairs else 1.0
-    leak = sees[left][:, left].max().item() if left else 0.0
-    return Finding(
-        leak, 0.0, f"what depends on what, {n} entries, has no circle; {min(share, 1):.0%} of the past is seen"
-    )
+    return sees[left][:, left].max().item() if left else 0.0, share
 
 
 def chain(subject: Subject) -> Finding:
@@ -132,6 +140,8 @@ def chain(subject: Subject) -> Finding:
     likelihood = getattr(model, "likelihood", None)
     if not isinstance(model, Raster | MADE) or not isinstance(likelihood, Pixelwise):
         raise UnfitError(f"{type(model).__name__} has no conditionals of pixels")
+    if isinstance(model, MADE) and len(model.orders) > 1:
+        raise UnfitError("a mixture of orderings has no conditionals of its own")
     with torch.inference_mode():
         x = subject.x.double()
         params = _params(model, x, subject.y)
@@ -153,9 +163,25 @@ def chain(subject: Subject) -> Finding:
     )
 
 
+def _cached_entries(model: MADE, network: MaskedMLP, subject: Subject) -> Finding:
+    """Of a row, an entry at a time, in each ordering."""
+    y = None if subject.y is None else subject.y[:2]
+    differences = []
+    with torch.inference_mode():
+        h = model.door.enter(subject.x[:2].double())
+        for k, order in enumerate(model.orders):
+            whole = model.params(h, y, k).flatten(1)
+            steps = MaskedSteps(network, len(h), k)
+            steps.tell(0, model.labels(y, h))
+            for degree, d in enumerate(order, start=1):
+                differences.append((steps.outputs(degree) - whole[:, model.outputs_of == d]) / max(1.0, largest(whole)))
+                steps.tell(degree, h.flatten(1)[:, model.fields[d].entries])
+    return Finding(largest(*differences), 1e-9, f"{len(differences)} steps against one pass, {len(h)} items, relative")
+
+
 def _params(model: Model, x: Tensor, y: Tensor | None) -> Tensor:
     if isinstance(model, MADE):
-        return model.params(model.door.enter(x))
+        return model.params(model.door.enter(x), y)
     assert isinstance(model, Raster)
     return model.params(x, y)
 
@@ -163,6 +189,8 @@ def _params(model: Model, x: Tensor, y: Tensor | None) -> Tensor:
 def cached(subject: Subject) -> Finding:
     """Params a pixel at a time, as images are drawn, against those of one pass."""
     model = subject.double
+    if isinstance(model, MADE) and isinstance(model.network, MaskedMLP):
+        return _cached_entries(model, model.network, subject)
     if not isinstance(model, Raster):
         raise UnfitError(f"{type(model).__name__} does not draw pixel by pixel with a cache")
     C, H, W = model.spec.shape

@@ -107,7 +107,7 @@ class MADE(Explicit, Completer):
 
     def params(self, h: Tensor, y: Tensor | None = None, ordering: int = 0) -> Tensor:
         """What the likelihood takes, from h as the door gives it; an entry's come from those before it."""
-        h = torch.cat([self._labels(y, h), h.flatten(1)], 1)
+        h = torch.cat([self.labels(y, h), h.flatten(1)], 1)
         params: Tensor = self.network(h, ordering) if isinstance(self.network, MaskedMLP) else self.network(h)
         return params.unflatten(1, (-1, *self.spec.shape[1:])) if self.spec.kind == "images" else params
 
@@ -136,7 +136,9 @@ class MADE(Explicit, Completer):
             mask = mask.expand_as(x)
             h = self.door.enter(torch.where(mask, x, self.door.leave(self._blank(len(x))).to(x.dtype))).flatten(1)
             known = mask.flatten(1)[:, [field.column for field in self.fields for _ in range(field.width)]]
-            chosen = torch.randint(len(self.orders), (len(x),), device=x.device)
+            # At temperature 0 nothing is left to chance: the data's own ordering.
+            several = len(self.orders) if temperature else 1
+            chosen = torch.randint(several, (len(x),), device=x.device)
             u = torch.rand(h.shape, dtype=torch.float64, device=x.device)
             for k in range(len(self.orders)):
                 items = (chosen == k).nonzero()[:, 0]
@@ -148,7 +150,7 @@ class MADE(Explicit, Completer):
     def _drawn(self, h: Tensor, known: Tensor, u: Tensor, y: Tensor | None, k: int, temperature: float) -> Tensor:
         """h, shape (n, D), with what is not known drawn in the order of ordering k."""
         steps = MaskedSteps(self.network, len(h), k) if isinstance(self.network, MaskedMLP) else Recomputed(self, h, y)
-        steps.tell(0, self._labels(y, h))
+        steps.tell(0, self.labels(y, h))
         for degree, d in enumerate(self.orders[k], start=1):
             field = self.fields[d]
             drawn = self._entry(field, steps.outputs(degree), h, u[:, field.start], temperature)
@@ -179,7 +181,7 @@ class MADE(Explicit, Completer):
         """h of n items of which nothing is known: 0 is the mean, and no gap."""
         return torch.zeros(n, *self.door.shape, dtype=self.door.precision.dtype, device=self.device)
 
-    def _labels(self, y: Tensor | None, h: Tensor) -> Tensor:
+    def labels(self, y: Tensor | None, h: Tensor) -> Tensor:
         """One-hot, shape (B, classes); (B, 0) of a model without."""
         if not self.conditional:
             return h.new_zeros(len(h), 0)
