@@ -12,7 +12,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from ..models.base import Bounded, seeded
+from ..models.base import Bounded, Coded, seeded
 from .base import Finding, Subject, UnfitError
 
 REPEATS = {1: 96, 4: 48, 16: 16, 64: 8}
@@ -24,7 +24,7 @@ SPREADS = 5.0
 def bounds(subject: Subject) -> Finding:
     """By how many standard errors the bound falls from one k to the next, or lies above the truth."""
     model = subject.model  # in its own precision: rounding is far below the noise
-    if not isinstance(model, Bounded) or model.exact:
+    if not isinstance(model, Bounded) or model.exact or isinstance(model, Coded):
         raise UnfitError(f"{type(model).__name__} has no bound that more samples would tighten")
     x, y = subject.x[:4], None if subject.y is None else subject.y[:4]
     with torch.inference_mode(), seeded(subject.seed, x.device):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..models.base import Bounded, Explicit, Model, seeded
+from ..models.base import Bounded, Coded, Explicit, Model, seeded
 from ..models.tractable.flow.flow import Flow
 from ..spec import Column, Kind, Spec
 from .base import Finding, Subject, UnfitError
@@ -137,6 +137,10 @@ def _small(subject: Subject) -> tuple[Space, Explicit, list[Tensor]]:
     unbiased estimates."""
     if not isinstance(subject.model, Explicit):
         raise UnfitError(f"{type(subject.model).__name__} has no density")
+    if isinstance(subject.model, Coded):
+        raise UnfitError(
+            f"{type(subject.model).__name__} weighs one code of each x, so that no average of its bound is p(x)"
+        )
     if subject.small is None:
         raise UnfitError("it is made of networks of your own, which are of one size")
     coarse = not subject.model.exact

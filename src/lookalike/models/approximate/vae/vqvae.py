@@ -169,7 +169,9 @@ class VQVAE(Bounded, Encoder, Coded):
         """n codes of the prior, uniform where there is none, int64, shape (n, 1, h, w)."""
         with seeded(seed, self.device):
             if self.prior is None:
-                return torch.randint(self.levels, (n, 1, *self.place[1:]), device=self.device)
+                # All are likeliest; at temperature 0 it is to be the same one each time.
+                levels = self.levels if temperature else 1
+                return torch.randint(levels, (n, 1, *self.place[1:]), device=self.device)
             return (self.prior.sample(n, y, temperature=temperature) * (self.levels - 1)).round().long()
 
     def _vectors(self, x: Tensor) -> Tensor:
