@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..models.base import Completer, Encoder, Explicit, Implicit, Latent, Model, seeded
 from ..models.tractable.autoregressive.raster import Raster
+from ..models.tractable.flow.flow import Flow
 from .base import Finding, Subject, UnfitError, apart, largest
 
 NO_SAMPLES = "{} cannot be sampled: it has no prior on its code"
@@ -134,6 +135,8 @@ def completion(subject: Subject) -> Finding:
     model: Any = subject.model
     if not isinstance(model, Completer):
         raise UnfitError(f"{type(model).__name__} does not draw what is missing")
+    if isinstance(model, Flow) and model.spec.kind == "images":
+        raise UnfitError("a flow takes hundreds of passes to complete an image: it is audited on points and tables")
     x, y = subject.x[:2], None if subject.y is None else subject.y[:2]
     mask = torch.zeros(x.shape[1:], dtype=torch.bool)
     rows = mask if mask.dim() == 1 else mask.movedim(-2, 0)
