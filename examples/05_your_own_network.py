@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import lookalike
-from lookalike.nn.likelihoods import likelihood
+from lookalike.nn.rows import likelihood
 
 LATENT = 6
 spec = lookalike.open_data("digits").spec

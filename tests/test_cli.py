@@ -61,7 +61,7 @@ def test_help_shows_defaults_ranges_and_an_example(task: str, capsys: pytest.Cap
     assert "default: 0" in shown
 
 
-def test_help_of_a_recipe_says_where_its_defaults_depend_on_the_kind_of_data(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_says_where_a_default_depends_on_the_kind_of_data(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "made", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "default: 512 for images, 128 for points and table" in shown

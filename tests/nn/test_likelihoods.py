@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalike.errors import UserError
-from lookalike.nn.likelihoods import Categorical, Columns, Discretised, likelihood
+from lookalike.nn.likelihoods import Categorical, Discretised
+from lookalike.nn.rows import Columns, likelihood
 from lookalike.spec import Column, Spec
 
 

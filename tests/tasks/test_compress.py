@@ -11,11 +11,15 @@ from PIL import Image
 
 import lookalike
 from lookalike.errors import UserError
-from lookalike.tasks import _codec
+from lookalike.tasks import _codec, _container
 from lookalike.tasks.compress import compress
 from lookalike.tasks.decompress import decompress
 
 pytest.importorskip("constriction")
+
+
+def quiet(done: int, total: int) -> None:
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +83,8 @@ def test_arrays_and_named_data_come_back_too(data: str, tmp_path: Path) -> None:
     lookalike.train("pixelcnn", name, out=path, steps=1, width=4, layers=1, kernel=3, device="cpu")
     model, test = lookalike.load(path), lookalike.open_data(name).test
     answer = compress(path, (name,), out=tmp_path / "x.lka", beside=False)
-    header, content = _codec.unpacked(tmp_path / "x.lka")
-    k = _codec.decoded(model, content, header["n"], lambda done, total: None)
+    header, content = _container.unpacked(tmp_path / "x.lka")
+    k = _codec.way_of(model, path).decode(content, header["n"], quiet)
     x = torch.cat([x for x, _ in test.all()])
     assert (k == (x * (model.spec.levels - 1)).round()).all()
     assert answer.facts["n"] == len(test)
@@ -89,8 +93,8 @@ def test_arrays_and_named_data_come_back_too(data: str, tmp_path: Path) -> None:
 def test_blocks_are_coded_one_after_the_other(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, k = lookalike.load(run), torch.randint(0, 256, (7, 3, 6, 5))
     monkeypatch.setattr(_codec, "BLOCK", 3)
-    coded = _codec.encoded(model, k, lambda done, total: None)
-    assert (_codec.decoded(model, coded.code, 7, lambda done, total: None) == k).all()
+    way = _codec.way_of(model, run)
+    assert (way.decode(way.encode(k, quiet).code, 7, quiet) == k).all()
 
 
 @pytest.mark.parametrize("at", [0, 6, 40, -40, -3])
@@ -115,20 +119,20 @@ def test_another_model_and_another_arithmetic_are_refused(
         decompress(code, out=tmp_path / "out", run=str(other))
     with pytest.raises(UserError, match="--run"):
         decompress(code, out=tmp_path / "out", run=str(tmp_path / "gone"))
-    walk = _codec._walk  # the same weights, and probabilities that differ in their last bits
+    walk = _codec._InOrder._walk  # the same weights, and probabilities that differ in their last bits
 
-    def elsewhere(model, n, choose, known, rows=None):
-        return walk(model, n, lambda probs, k: choose(np.nextafter(probs, 1), k), known, rows)
+    def elsewhere(self, n, choose, known, rows=None):
+        return walk(self, n, lambda probs, k: choose(np.nextafter(probs, 1), k), known, rows)
 
-    monkeypatch.setattr(_codec, "_walk", elsewhere)
+    monkeypatch.setattr(_codec._InOrder, "_walk", elsewhere)
     with pytest.raises(UserError, match="this machine computes"):
         decompress(code, out=tmp_path / "out")
 
 
 def test_a_file_from_a_stranger_writes_nothing_outside_its_folder(code: Path, run: Path, tmp_path: Path) -> None:
-    header, content = _codec.unpacked(code)
+    header, content = _container.unpacked(code)
     evil = {**header, "names": ["../../evil.png", *header["names"][1:]]}
-    (tmp_path / "evil.lka").write_bytes(_codec.packed(evil, content))
+    (tmp_path / "evil.lka").write_bytes(_container.packed(evil, content))
     with pytest.raises(UserError, match="written elsewhere"):
         decompress(tmp_path / "evil.lka", out=tmp_path / "out")
 
@@ -149,8 +153,27 @@ def test_pictures_that_would_lose_something_are_refused(run: Path, pictures: Pat
     assert not (tmp_path / "x.lka").exists()
 
 
+@pytest.mark.parametrize(
+    ("recipe", "binary"), [("vae", False), ("vae", True), ("mlp-vae", True), ("ladder-vae", True)], ids=str
+)
+def test_a_variational_model_gives_its_bits_back(recipe: str, binary: bool, tmp_path: Path) -> None:
+    """The code is no longer than the bound, but for the noise that the first z is decoded from."""
+    how = {"binarize": "threshold"} if binary else {}
+    lookalike.train(recipe, "digits", out=tmp_path / "r", steps=30, ema=0.0, device="cpu", **how)
+    model = lookalike.load(tmp_path / "r")
+    k = torch.cat([x for x, _ in lookalike.open_data("digits", **how).test.all()]) * (model.spec.levels - 1)
+    way, k = _codec.way_of(model, "r"), k.round().long()[:60]
+    code, bits = way.encode(k, quiet)
+    assert (way.decode(code, len(k), quiet) == k).all()
+    noise = 32 * (model.latent // 2 + 16)
+    assert 8 * len(code) - noise < 1.015 * bits + 64
+    with torch.no_grad():
+        bounds = torch.stack([model.log_prob(k / (model.spec.levels - 1)) for _ in range(20)]).sum(1)
+    assert bits < 1.05 * -bounds.mean().item() / np.log(2)
+
+
 def test_a_model_that_cannot_code_says_which_can(tmp_path: Path) -> None:
-    lookalike.train("vae", "digits", out=tmp_path / "v", steps=1, device="cpu")
+    lookalike.train("realnvp", "digits", out=tmp_path / "v", steps=1, device="cpu")
     with pytest.raises(UserError, match="train pixelcnn"):
         compress(tmp_path / "v", ("digits",))
     options = {"steps": 1, "width": 4, "layers": 1, "device": "cpu"}

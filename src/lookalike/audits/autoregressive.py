@@ -16,8 +16,9 @@ from torch import Tensor
 from ..models.base import Model
 from ..models.tractable.autoregressive.made import MADE
 from ..models.tractable.autoregressive.raster import Raster
-from ..nn.likelihoods import Columns, Pixelwise
+from ..nn.likelihoods import Pixelwise
 from ..nn.masked import MaskedMLP, MaskedSteps
+from ..nn.rows import Columns
 from .base import Finding, Subject, UnfitError, largest
 
 NO_PAST = "{} does not draw entry by entry from those before"

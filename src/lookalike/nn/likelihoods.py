@@ -1,4 +1,4 @@
-"""What stands between a network's output and data: p(x | params), for discrete images and mixed tables.
+"""What stands between a network's output and data: p(x | params), and what of discrete images.
 
 Each takes x in the user's units and `params`, what a decoder or an autoregressive network put out, and
 gives log p(x | params) in nats, the mean of x, and draws. Images have discrete intensities, so theirs
@@ -7,8 +7,7 @@ are log probabilities: a density over an intensity's bin, integrated,
     p(k) = F((x_k + 1/2 bin - mean) / s) - F((x_k - 1/2 bin - mean) / s),       the end bins open,
 
 with F the logistic (Kingma et al. 2016, arXiv:1606.04934, eq. 15; Salimans et al. 2017, arXiv:1701.05517)
-or the normal distribution function. A table's are a density for each number that is there times a
-probability for each category and gap.
+or the normal distribution function. That of rows is in `rows`, mixtures for pixels are in `mixture`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from torch.nn import functional as F
 
 from ..errors import UserError
 from ..spec import Spec
-from .doors import Door, Field
+from .doors import Door
 
 
 class Likelihood(nn.Module, ABC):
@@ -47,6 +46,14 @@ class Likelihood(nn.Module, ABC):
     @abstractmethod
     def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
         """A draw of x in the user's units, shape (B, *spec.shape)."""
+
+
+class Discrete(Likelihood):
+    """p(x | params) of images whose intensities are independent given params."""
+
+    @abstractmethod
+    def log_pmfs(self, params: Tensor) -> Tensor:
+        """log p of every level at every place, nats, shape (B, levels, C, H, W)."""
 
 
 class Pixelwise(nn.Module, ABC):
@@ -88,7 +95,7 @@ class Pixelwise(nn.Module, ABC):
         return quantile(self.log_pmf(params, pixel, c), u, temperature)
 
 
-class Bernoulli(Likelihood, Pixelwise):
+class Bernoulli(Discrete, Pixelwise):
     """Binary images: params are the logits of x = 1, shape (B, C, H, W)."""
 
     by_channel = True
@@ -106,6 +113,10 @@ class Bernoulli(Likelihood, Pixelwise):
         # log sigmoid(l) at x = 1, log sigmoid(-l) at x = 0: half the work of the cross-entropy, which takes any x.
         return F.logsigmoid((2 * x - 1) * precise(params)).flatten(1).sum(1)
 
+    def log_pmfs(self, params: Tensor) -> Tensor:
+        logits = precise(params)
+        return F.logsigmoid(torch.stack([-logits, logits], 1))
+
     def mean(self, params: Tensor) -> Tensor:
         return precise(params).sigmoid()
 
@@ -122,7 +133,7 @@ class Bernoulli(Likelihood, Pixelwise):
         return ((logit / -temperature).sigmoid() <= u if temperature else logit > 0).long()
 
 
-class Categorical(Likelihood, Pixelwise):
+class Categorical(Discrete, Pixelwise):
     """Images of any levels: params are a logit for each level, shape (B, levels * C, H, W), levels first."""
 
     by_channel = True
@@ -140,6 +151,9 @@ class Categorical(Likelihood, Pixelwise):
         k = (x * (self.levels - 1)).round().long()
         return -F.cross_entropy(self.logits(params), k, reduction="none").flatten(1).sum(1)
 
+    def log_pmfs(self, params: Tensor) -> Tensor:
+        return self.logits(params).log_softmax(1)
+
     def mean(self, params: Tensor) -> Tensor:
         probs = self.logits(params).softmax(1)
         grid = torch.linspace(0, 1, self.levels, dtype=probs.dtype, device=probs.device)
@@ -156,7 +170,7 @@ class Categorical(Likelihood, Pixelwise):
         return quantile(self.logits(params)[:, :, c], u, temperature)
 
 
-class Discretised(Likelihood):
+class Discretised(Discrete):
     """Images with intensities k / (levels - 1): a continuous density integrated over each bin.
 
     Arguments:
@@ -178,6 +192,12 @@ class Discretised(Likelihood):
         mean, log_scale = self._split(params)
         log_bin = log_bin_logistic if self.logistic else log_bin_normal
         return log_bin(self.door.enter(x), mean, log_scale, self.spec.levels).flatten(1).sum(1)
+
+    def log_pmfs(self, params: Tensor) -> Tensor:
+        mean, log_scale = self._split(params)
+        h = torch.linspace(-1, 1, self.spec.levels, dtype=mean.dtype, device=mean.device).view(-1, 1, 1, 1)
+        log_bin = log_bin_logistic if self.logistic else log_bin_normal
+        return log_bin(h, mean[:, None], log_scale[:, None] if log_scale.dim() else log_scale, self.spec.levels)
 
     def mean(self, params: Tensor) -> Tensor:
         """E[x | params] to within half a bin: of the density with what lies beyond the range moved to its ends."""
@@ -253,105 +273,6 @@ def log_interval_normal(centre: Tensor, half: Tensor, first: Tensor, last: Tenso
     return log_upper + torch.log(-torch.expm1((log_lower - log_upper).clamp(max=-1e-12)))
 
 
-FAR = 1e6
-"""Deviations from the mean: a number drawn from a model gone wild is cut here, before it overflows those after it."""
-
-CEILING = math.log(FAR)
-"""The largest log scale of a number."""
-
-
-class Columns(Likelihood):
-    """Rows of a table: a mixture of Gaussians for each number, a categorical for each one-hot field.
-
-    params has, field by field, K logits of the mixture, K means and K log scales for a number
-    (in the units of the door), or one logit a category. A missing number is only the probability that
-    it is missing: its own factor is 1.
-
-    Arguments:
-        components: K.
-        floor: the smallest log scale, so that a column of few values cannot win an endless density.
-    """
-
-    def __init__(self, spec: Spec, components: int = 1, floor: float = -5.0) -> None:
-        super().__init__()
-        self.door = Door(spec)
-        self.components = components
-        self.floor = floor
-        self.widths = tuple(3 * components if field.real else field.width for field in self.door.fields)
-        self.width = sum(self.widths)
-
-    def log_prob(self, x: Tensor, params: Tensor) -> Tensor:
-        h = self.door.enter(x)
-        log_prob = h.new_zeros(len(h))
-        numbers: list[tuple[Field, Tensor]] = []
-        for field, part in self.parts(params):
-            if field.real:
-                numbers.append((field, part))
-            else:
-                log_prob = log_prob + (h[:, field.entries] * part.log_softmax(1)).sum(1)
-        return log_prob + self._log_numbers(h, numbers) if numbers else log_prob
-
-    def _log_numbers(self, h: Tensor, numbers: list[tuple[Field, Tensor]]) -> Tensor:
-        """log p of the numbers that are there, all at once since a table may have hundreds, shape (B,)."""
-        fields = [field for field, _ in numbers]
-        parts = torch.stack([part for _, part in numbers], 1)  # (B, numbers, 3 K)
-        log_prob = self._log_mixture(h[:, [field.start for field in fields]], parts)
-        log_prob = log_prob + self.door.log_slope(h, fields)
-        if any(field.gate >= 0 for field in fields):
-            # A number without a gate is compared with itself, and so is never missing.
-            there = [field.gate if field.gate >= 0 else field.start for field in fields]
-            gone = [field.gate + 1 if field.gate >= 0 else field.start for field in fields]
-            log_prob = log_prob.masked_fill(h[:, gone] > h[:, there], 0.0)
-        return log_prob.sum(1)
-
-    def mean(self, params: Tensor) -> Tensor:
-        h = params.new_zeros(len(params), *self.door.shape)
-        for field, part in self.parts(params):
-            if field.real:
-                logits, means, _ = part.chunk(3, dim=1)
-                h[:, field.start] = (logits.softmax(1) * means).sum(1)
-            else:
-                h[:, field.entries] = part
-        return self.door.leave(h)
-
-    def sample(self, params: Tensor, temperature: float = 1.0) -> Tensor:
-        h = params.new_zeros(len(params), *self.door.shape)
-        for field, part in self.parts(params):
-            h[:, field.entries] = self.sample_field(field, part, temperature)
-        return self.door.leave(h)
-
-    def sample_field(self, field: Field, part: Tensor, temperature: float = 1.0) -> Tensor:
-        """A draw of one field of h from its own params, shape (B, field.width)."""
-        if not field.real:
-            return F.one_hot(draw(part, temperature), field.width).to(part.dtype)
-        logits, means, log_scales = part.chunk(3, dim=1)
-        chosen = draw(logits, temperature)[:, None]
-        scale = log_scales.gather(1, chosen).clamp(self.floor, CEILING).exp()
-        drawn = means.gather(1, chosen) + temperature * scale * torch.randn_like(scale)
-        return drawn.clamp(-FAR, FAR)
-
-    def spread(self) -> Tensor:
-        """Params at which a mixture starts well, shape (width,): its parts at the quantiles of N(0, 1).
-
-        Parts that start alike get like gradients, and stay together on one of several modes.
-        """
-        K = self.components
-        means = torch.special.ndtri((torch.arange(K) + 0.5) / K)
-        real = torch.cat([torch.zeros(K), means, torch.full((K,), -math.log(max(1.0, K / 2)))])
-        return torch.cat([real if field.real else torch.zeros(field.width) for field in self.door.fields])
-
-    def parts(self, params: Tensor) -> zip[tuple[Field, Tensor]]:
-        """Each field of the door with its own params, shape (B, its width of `widths`)."""
-        return zip(self.door.fields, precise(params).split(self.widths, dim=1), strict=True)
-
-    def _log_mixture(self, h: Tensor, parts: Tensor) -> Tensor:
-        """log density of h under its mixture, in the door's units: (..., ) of params (..., 3 K)."""
-        logits, means, log_scales = parts.chunk(3, dim=-1)
-        log_scales = log_scales.clamp(self.floor, CEILING)
-        log_normal = -0.5 * ((h[..., None] - means) / log_scales.exp()).square() - log_scales
-        return (logits.log_softmax(-1) + log_normal).logsumexp(-1) - 0.5 * math.log(2 * math.pi)
-
-
 def precise(params: Tensor) -> Tensor:
     """What a network gave, perhaps in bf16, in float32 or its own higher precision: log p needs the digits."""
     return params.to(torch.promote_types(params.dtype, torch.float32))
@@ -378,19 +299,3 @@ def quantile(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
     cdf = (logits / temperature).softmax(1).cumsum(1, dtype=u.dtype)
     # Rounding may leave the last entry below 1: no u may pass it.
     return torch.searchsorted(cdf, u.contiguous()[:, None], right=True)[:, 0].clamp(max=logits.shape[1] - 1)
-
-
-def likelihood(spec: Spec, name: str, components: int = 1) -> Likelihood:
-    """The likelihood of that name for data like `spec`.
-
-    Arguments:
-        name: "auto" (Bernoulli for binary images, logistic for others, columns for points and tables),
-            "bernoulli", "logistic" or "gaussian".
-    """
-    if spec.kind != "images":
-        if name not in ("auto", "gaussian"):
-            raise UserError(f"--likelihood {name} is for images; for {spec.kind} leave it at auto.")
-        return Columns(spec, components)
-    if name == "bernoulli" or (name == "auto" and spec.levels == 2):
-        return Bernoulli(spec)
-    return Discretised(spec, "gaussian" if name == "gaussian" else "logistic")

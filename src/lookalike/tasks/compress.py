@@ -1,4 +1,4 @@
-"""Pictures to a file of code, by a trained autoregressive model: nothing is lost."""
+"""Pictures to a file of code, by a trained autoregressive or variational model: nothing is lost."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from ..data import DATASETS, open_data
 from ..data.decoding import DAMAGE, FACTS, decode
 from ..data.files import open_files
 from ..errors import UserError
+from ..models.base import Explicit
 from ..pictures import to_bytes
 from ..report import Report
 from ..run import Run
 from ..spec import Spec
-from ._codec import BLOCK, Header, arithmetic, coder, digest_of, encoded, fingerprint, packed, raster
+from ._codec import coder, way_of
 from ._common import open_run
+from ._container import Header, digest_of, fingerprint, packed
 from ._output import counter, output, write
 
 
@@ -42,7 +44,7 @@ def compress(
         lookalike compress runs/mnist mnist-static -o test.lka
 
     Arguments:
-        run: folder of a trained autoregressive model (pixelcnn, pixelsnail, ...).
+        run: folder of a trained autoregressive or variational model (pixelcnn, pixelsnail, vae, ladder-vae, ...).
         files: pictures, or folders or archives of them, as large and as deep as the model's; or the name of a data
             set or a file of arrays, whose test split is taken.
         out: where to, a name that ends in .lka; by default pictures.lka in the run folder.
@@ -55,14 +57,14 @@ def compress(
     coder()
     opened = Run.open(run)
     path, _ = output(out, opened.path / "pictures.lka", (".lka",), overwrite=overwrite)
-    _, trained, _ = open_run(opened, "cpu")
-    model = raster(trained, opened.path)
+    _, model, _ = open_run(opened, "cpu")
+    way = way_of(model, opened.path)
     k, names = _read(files, opened.spec)
-    coded = encoded(model, k, counter("coding"))
+    coded = way.encode(k, counter("coding"))
     header: Header = {
         "run": str(opened.path),
         "weights": fingerprint(model),
-        "arithmetic": arithmetic(model, min(BLOCK, len(k))),
+        "arithmetic": way.arithmetic(len(k)),
         "torch": torch.__version__,
         "n": len(k),
         "names": names,
@@ -70,7 +72,8 @@ def compress(
     }
     content = packed(header, coded.code)
     write(path, content)
-    sizes: dict[str, float] = {"this file": len(content), "of it code": len(coded.code), "-log2 p(x)": coded.bits / 8}
+    told = "-log2 p(x)" if isinstance(model, Explicit) and model.exact else "-log2 of the bound on p(x)"
+    sizes: dict[str, float] = {"this file": len(content), "of it code": len(coded.code), told: coded.bits / 8}
     sizes |= _beside(k, opened.spec) if beside else {}
     raw = k.numel() * (opened.spec.levels - 1).bit_length() / 8  # as few bits for each as their levels need
     rows = [

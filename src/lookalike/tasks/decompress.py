@@ -9,8 +9,9 @@ import torch
 from ..errors import UserError
 from ..report import Report
 from ..run import Run
-from ._codec import BLOCK, arithmetic, coder, decoded, digest_of, fingerprint, raster, unpacked
+from ._codec import coder, way_of
 from ._common import open_run
+from ._container import digest_of, fingerprint, unpacked
 from ._output import FOLDER, counter, output, write_folder
 
 
@@ -42,17 +43,17 @@ def decompress(
     where = run or header["run"]
     if not Path(where).exists():
         raise UserError(f"the model that {file} was written with is not at {where}: say where it is with --run.")
-    opened, trained, _ = open_run(Run.open(where), "cpu")
-    model = raster(trained, opened.path)
+    opened, model, _ = open_run(Run.open(where), "cpu")
+    way = way_of(model, opened.path)
     if fingerprint(model) != header["weights"]:
         raise UserError(f"{opened.path} is not the model that {file} was written with: name that one with --run.")
-    if arithmetic(model, min(BLOCK, header["n"])) != header["arithmetic"]:
+    if way.arithmetic(header["n"]) != header["arithmetic"]:
         raise UserError(
             f"this machine computes the model's probabilities otherwise than the one that wrote {file} "
             f"(torch {header['torch']} there, {torch.__version__} here), so it cannot be read here: "
             "decompress it where it was written."
         )
-    k = decoded(model, code, header["n"], counter("decoding"))
+    k = way.decode(code, header["n"], counter("decoding"))
     if digest_of(k) != header["pixels"]:
         raise UserError(f"{file} did not decode to the pictures that were put in, so nothing was written.")
     write_folder(path, k.float() / (opened.spec.levels - 1), _safe(header["names"], file))

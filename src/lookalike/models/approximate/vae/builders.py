@@ -13,8 +13,8 @@ from ....nn.beside import Beside
 from ....nn.conv import ConvDecoder, ConvEncoder
 from ....nn.doors import Door
 from ....nn.likelihoods import Likelihood
-from ....nn.likelihoods import likelihood as likelihood_of
 from ....nn.mlp import ResidualMLP, mlp
+from ....nn.rows import likelihood as likelihood_of
 from ....options import Range
 from ....spec import Spec
 from .bound import Gradient, Objective

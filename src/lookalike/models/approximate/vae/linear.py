@@ -20,8 +20,8 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from ....nn.likelihoods import Columns
-from ....nn.likelihoods import likelihood as likelihood_of
+from ....nn.rows import Columns
+from ....nn.rows import likelihood as likelihood_of
 from ....options import Range
 from ....spec import Spec
 from .bound import Objective

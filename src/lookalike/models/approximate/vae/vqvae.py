@@ -30,8 +30,8 @@ from ....errors import UserError
 from ....metrics.likelihood import bits_per_dim
 from ....nn.conv import Grow, Shrink, pyramid
 from ....nn.likelihoods import Likelihood, precise
-from ....nn.likelihoods import likelihood as likelihood_of
 from ....nn.own import checked
+from ....nn.rows import likelihood as likelihood_of
 from ....options import Range
 from ....spec import Spec
 from ...base import Bounded, Coded, Encoder, Explicit, Turn, seeded

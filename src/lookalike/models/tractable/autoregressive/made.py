@@ -32,9 +32,10 @@ from torch.nn import functional as F
 from ....errors import UserError
 from ....metrics.likelihood import bits_per_dim
 from ....nn.doors import Field, missing
-from ....nn.likelihoods import Bernoulli, Categorical, Columns, Likelihood
+from ....nn.likelihoods import Bernoulli, Categorical, Likelihood
 from ....nn.masked import MaskedMLP, MaskedSteps
 from ....nn.own import checked
+from ....nn.rows import Columns
 from ....options import Range
 from ....spec import Spec
 from ...base import Completer, Explicit, Turn, seeded
