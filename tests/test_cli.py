@@ -67,7 +67,6 @@ def test_help_says_where_a_default_depends_on_the_kind_of_data(capsys: pytest.Ca
     assert "default: 512 for images, 128 for points and table" in shown
 
 
-
 def test_help_of_a_recipe_shows_its_own_flags(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "vae", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())

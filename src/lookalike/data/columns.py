@@ -197,12 +197,12 @@ def measured(column: Column, values: Values, train: NDArray[np.int64]) -> Column
     seen = seen[~np.isnan(seen)]
     if len(seen) == 0 or seen.min() == seen.max():
         seen = there
-    different, counts = np.unique(seen, return_counts=True)
+    different, times = np.unique(seen, return_counts=True)
     mean, std = float(seen.mean()), float(seen.std())
-    atom = counts.max() >= max(ATOM[0] * len(seen), ATOM[1])
+    atom = times.max() >= max(ATOM[0] * len(seen), ATOM[1])
     grid = _grid(there, column.decimals) if atom else 0.0
     long = np.abs(different - mean).max() > LONG * std
-    knots = _knots(different, counts, grid) if long or grid else ()
+    knots = _knots(different, times, grid) if long or grid else ()
     origin = float(different[0]) if grid else 0.0
     return dataclasses.replace(column, mean=mean, std=std, grid=grid, origin=origin, knots=knots)
 
