@@ -13,11 +13,12 @@ diagonal: Kingma & Dhariwal (2018), "Glow", arXiv:1807.03039, sections 3.1 and 3
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
+
+from ....nn.firstbatch import FromFirstBatch, moments
 
 
 class Bijection(nn.Module, ABC):
@@ -72,14 +73,7 @@ class Inverse(Bijection):
         return x
 
 
-SAME = 1e-6
-"""Variance up to which a channel is taken to be constant in a batch."""
-
-LEAST_VARIANCE = 1e-2
-"""The smallest variance an ActNorm makes 1 of."""
-
-
-class ActNorm(Bijection):
+class ActNorm(Bijection, FromFirstBatch):
     """A shift and a scale for each channel, set once so that the first batch comes out standardised.
 
     `initialised` is saved with the weights: a model that is loaded or resumed keeps what it learnt.
@@ -104,33 +98,13 @@ class ActNorm(Bijection):
 
     @torch.no_grad()
     def initialise(self, x: Tensor) -> None:
-        """Shift and scale by the mean and deviation of x, shape (B, *), over all processes; only once."""
+        """As `FromFirstBatch.initialise`, by the mean and deviation of x, shape (B, *)."""
         if self.initialised:
             return
-        others = [0, *range(2, x.dim())]
-        moments = torch.stack([x.mean(others), x.square().mean(others)])
-        if distributed.is_available() and distributed.is_initialized():
-            distributed.all_reduce(moments)
-            moments /= distributed.get_world_size()
-        mean, square = moments.unflatten(1, self.shift.shape)
-        self.shift.copy_(-mean)
-        # A column that is almost constant in one batch is not so in the next: its scale is not taken from it.
-        variance = square - mean.square()
-        variance = torch.where(variance > SAME, variance.clamp(min=LEAST_VARIANCE), 1.0)
-        self.log_scale.copy_(-0.5 * variance.log())
+        mean, variance = moments(x)
+        self.shift.copy_(-mean.view_as(self.shift))
+        self.log_scale.copy_(-0.5 * variance.log().view_as(self.log_scale))
         self.initialised.fill_(True)
-
-
-@contextmanager
-def initialising(flow: nn.Module) -> Iterator[None]:
-    """Inside, each ActNorm of `flow` that was not yet is initialised by what comes to it first."""
-    norms = [module for module in flow.modules() if isinstance(module, ActNorm)]
-    hooks = [norm.register_forward_pre_hook(lambda norm, args: norm.initialise(args[0])) for norm in norms]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 class Linear(Bijection):

@@ -22,9 +22,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ....errors import UserError
+from ....nn.firstbatch import initialising
 from ....spec import Spec
 from ...base import Bounded, Completer, Encoder, Turn, seeded
-from .bijections import Bijection, initialising
+from .bijections import Bijection
 from .completion import langevin
 from .dequantise import Dequantise, Noise, log_normal
 
