@@ -210,6 +210,14 @@ def test_labels_given_to_a_gan_without_are_refused():
         small("gan", "points").sample(2, torch.tensor([0, 1]))
 
 
+def test_truncated_samples_are_of_codes_within_the_limit_and_at_0_all_of_the_origin():
+    model = small("gan", "points").eval()
+    assert model.prior(500, seed=0, truncation=0.5).abs().max() <= 0.5
+    origin = model.decode(torch.zeros(1, 5)).expand(4, -1)
+    torch.testing.assert_close(model.sample(4, seed=0, truncation=0.0), origin)
+    assert model.sample(40, seed=0, truncation=0.2).std(0).max() < model.sample(40, seed=0).std(0).max()
+
+
 def test_ones_own_networks_take_the_place_of_ours():
     model = gan(
         POINTS,

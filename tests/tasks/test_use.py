@@ -126,6 +126,11 @@ def test_what_exists_is_kept_unless_the_user_says_otherwise(vae, tmp_path):
     assert Image.open(tmp_path / "x.png").size[0] > 0
 
 
+def test_a_model_without_a_normal_code_is_not_truncated(table, tmp_path):
+    with pytest.raises(UserError, match="no normal code to truncate"):
+        sample(table, n=2, out=tmp_path / "x.csv", truncation=1.0)
+
+
 def test_a_folder_of_other_things_is_never_replaced(vae, tmp_path):
     folder = tmp_path / "folder"
     sample(vae, n=4, out=folder)

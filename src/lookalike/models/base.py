@@ -58,6 +58,8 @@ class Model(nn.Module, ABC):
     """Whether the validation figure is what it is trained for, so that the milestone with the best one is kept."""
     conditional: bool = False
     """Whether labels y say what it draws."""
+    truncates: bool = False
+    """Whether `sample` takes `truncation`: the most an entry of its normal z may be, in deviations, or None."""
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()

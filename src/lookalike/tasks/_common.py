@@ -81,23 +81,36 @@ def latent_model(model: Model, what: str) -> Latent:
 
 
 def draws(
-    model: Model, n: int, *, seed: int = 0, y: Tensor | None = None, temperature: float = 1.0, means: bool = False
+    model: Model,
+    n: int,
+    *,
+    seed: int = 0,
+    y: Tensor | None = None,
+    temperature: float = 1.0,
+    truncation: float | None = None,
+    means: bool = False,
 ) -> Iterator[Tensor]:
     """n samples in chunks, on the CPU, in the user's units; the same for the same seed and n.
 
     Raises:
-        UserError: the model cannot be sampled.
+        UserError: the model cannot be sampled, or not truncated.
     """
     if not isinstance(model, Explicit | Implicit):
         raise UserError(
             f"{type(model).__name__} cannot be sampled: it has no prior on its code. "
             "Train vae, realnvp, made, pixelcnn or gan to draw new items."
         )
+    if truncation is not None and not model.truncates:
+        raise UserError(
+            f"{type(model).__name__} has no normal code to truncate: leave truncation out, "
+            "or use a lower temperature for less varied draws."
+        )
+    how = {"temperature": temperature} | ({} if truncation is None else {"truncation": truncation})
     for start in range(0, n, CHUNK):
         size = min(CHUNK, n - start)
         labels = None if y is None else y[start : start + size].to(model.device)
         drawn = model.sample_means if means and isinstance(model, Bounded) else model.sample
-        yield drawn(size, labels, seed=seed + start, temperature=temperature).cpu()
+        yield drawn(size, labels, seed=seed + start, **how).cpu()
 
 
 def draw(
@@ -107,12 +120,14 @@ def draw(
     seed: int = 0,
     y: Tensor | None = None,
     temperature: float = 1.0,
+    truncation: float | None = None,
     means: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """n samples at once, as `draws` gives them, shape (n, *spec.shape)."""
     x, done = torch.empty(0), 0
-    for chunk in draws(model, n, seed=seed, y=y, temperature=temperature, means=means):
+    chunks = draws(model, n, seed=seed, y=y, temperature=temperature, truncation=truncation, means=means)
+    for chunk in chunks:
         if done == 0:  # room for all at once: where there is too little it is known now, not hours later
             x = chunk.new_empty(n, *chunk.shape[1:])
         x[done : done + len(chunk)] = chunk

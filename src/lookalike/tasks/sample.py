@@ -46,6 +46,7 @@ def sample(
     n: Annotated[int, Range(1)] = 64,
     out: Path | None = None,
     temperature: Annotated[float, Range(0)] = 1.0,
+    truncation: Annotated[float | None, Range(0)] = None,
     label: str | None = None,
     means: bool | None = None,
     overwrite: bool = False,
@@ -69,6 +70,8 @@ def sample(
         out: where to: a name that ends in .png (a grid or a plot), .npz, .csv (tables and points), or a folder
             for a file of each image; by default samples.png (of a table samples.csv) in the run folder.
         temperature: below 1 for less varied draws, nearer the mode.
+        truncation: of a GAN, the most an entry of its normal code may be, in deviations: below 2 or so for
+            fewer odd draws and less variety.
         label: class to draw, by name or number, of a model trained with labels; by default all in turn.
         means: of a VAE, the mean image of each code in place of a draw, whose pixels are noisy one by one;
             by default in pictures, and draws in .npz and .csv.
@@ -89,7 +92,8 @@ def sample(
     y = _labels(model, label, n)
     if means is None:
         means = spec.kind == "images" and ending != ".npz"
-    x = draw(model, n, seed=seed, y=y, temperature=temperature, means=means, progress=counter("sampling"))
+    told = counter("sampling")
+    x = draw(model, n, seed=seed, y=y, temperature=temperature, truncation=truncation, means=means, progress=told)
     if ending == ".npz":
         labels = {} if y is None else {"y": y, "classes": list(spec.classes)}
         write(path, npz(x=x, **labels, **column_names(spec)))
@@ -101,6 +105,7 @@ def sample(
         write_folder(path, x)
     what = "means of samples" if means and isinstance(model, Bounded) else "samples"
     facts = {"run": str(opened.path), "n": n, "what": what, "seed": seed, "temperature": temperature}
+    facts |= {} if truncation is None else {"truncation": truncation}
     return Report(
         title=f"{n} {what} of {opened.path}, seed {seed}",
         facts=facts if label is None else {**facts, "label": label},

@@ -25,6 +25,7 @@ from ....nn.likelihoods import precise
 from ....spec import Spec
 from ...base import Implicit, Latent, Turn, seeded
 from ..losses import OBJECTIVES, PENALTIES, gradient_penalty
+from ..noise import normal
 
 
 class GAN(Implicit, Latent):
@@ -41,6 +42,8 @@ class GAN(Implicit, Latent):
         n_critic: turns of the discriminator before each of the generator.
         conditional: whether both networks take labels y, shape (B,), as a second argument.
     """
+
+    truncates = True
 
     def __init__(
         self,
@@ -102,11 +105,12 @@ class GAN(Implicit, Latent):
         logits = self.discriminator(h) if y is None else self.discriminator(h, y.repeat(len(h) // len(y)))
         return precise(logits).squeeze(1)
 
-    def prior(self, n: int, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
-        """n draws z ~ N(0, temperature^2 I), shape (n, latent)."""
+    def prior(
+        self, n: int, *, seed: int | None = None, temperature: float = 1.0, truncation: float | None = None
+    ) -> Tensor:
+        """n draws z ~ N(0, temperature^2 I), each entry within `truncation` deviations, shape (n, latent)."""
         with seeded(seed, self.device):
-            weight = next(self.parameters())
-            return temperature * torch.randn(n, self.latent, device=weight.device, dtype=weight.dtype)
+            return temperature * normal(n, self.latent, next(self.parameters()), truncation)
 
     def generate(self, z: Tensor, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """Samples as a network sees them, in the units of the door, with gradients, shape (B, *door.shape).
@@ -131,7 +135,15 @@ class GAN(Implicit, Latent):
         return self.door.leave(self.generate(z, self._labels(y, len(z)), temperature=0.0))
 
     @torch.no_grad()
-    def sample(self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        y: Tensor | None = None,
+        *,
+        seed: int | None = None,
+        temperature: float = 1.0,
+        truncation: float | None = None,
+    ) -> Tensor:
         """n draws in the user's units, shape (n, *spec.shape); the same seed gives the same draws.
 
         Images are rounded to the nearest of their levels: binary ones are 1 from one half up.
@@ -139,11 +151,13 @@ class GAN(Implicit, Latent):
         Arguments:
             y: labels, shape (n,), for a conditional model; where not given, each class is as likely.
             temperature: multiplies z, and flattens (above 1) or sharpens the draws of categories.
+            truncation: the most an entry of z may be, in deviations of the prior; None for no limit.
         """
         with seeded(seed, self.device):
             if y is None and self.conditional:
                 y = torch.randint(len(self.spec.classes), (n,), device=self.device)
-            h = self.generate(self.prior(n, temperature=temperature), self._labels(y, n), temperature)
+            z = self.prior(n, temperature=temperature, truncation=truncation)
+            h = self.generate(z, self._labels(y, n), temperature)
         x = self.door.leave(h)
         if self.spec.kind == "images":
             x = (x * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
