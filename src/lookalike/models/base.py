@@ -12,6 +12,7 @@ alternating training is just the order of the `yield`s.
     Encoder     ... and a way back: encode, reconstruct
     Completer   can draw what is missing of x given the rest: complete
     Solved      has its best parameters in closed form: solve
+    Judging     has a discriminator that can be asked who is winning: judge
     Coded       has a code of discrete levels, which a second model can be the prior of: codes, attach
 
 Outside a model everything is in the user's units: images in [0, 1], points and tables as they came.
@@ -67,7 +68,7 @@ class Model(nn.Module, ABC):
         self.door = Door(spec)
 
     def players(self) -> dict[str, nn.Module]:
-        """Who is optimised, each by its own optimiser."""
+        """Who is optimised, each by its own optimiser; one may be part of another, and is then moved by both."""
         return {"model": self}
 
     @abstractmethod
@@ -197,6 +198,24 @@ class Completer(ABC):
         Arguments:
             x: in the user's units, shape (B, *spec.shape); what the mask hides does not matter.
             mask: True where x is known, of a shape that broadcasts to x's.
+        """
+
+
+class Judging(ABC):
+    """A model with a discriminator, which can be asked how far it is ahead of the generator."""
+
+    @property
+    @abstractmethod
+    def equilibrium(self) -> float:
+        """The discriminator's loss, without penalties, at its best where samples and data are alike."""
+
+    @abstractmethod
+    def judge(self, x: Tensor, fake: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """The discriminator's loss without penalties, shape (), and its logits of data and of samples, each (B,).
+
+        Arguments:
+            x, fake: data and samples in the user's units, both shape (B, *spec.shape).
+            y: labels of both, shape (B,), for a conditional model.
         """
 
 

@@ -23,12 +23,12 @@ from ....errors import UserError
 from ....nn.gumbel import draw_fields
 from ....nn.likelihoods import precise
 from ....spec import Spec
-from ...base import Implicit, Latent, Turn, seeded
+from ...base import Implicit, Judging, Latent, Turn, seeded
 from ..losses import OBJECTIVES, PENALTIES, gradient_penalty
 from ..noise import normal
 
 
-class GAN(Implicit, Latent):
+class GAN(Implicit, Latent, Judging):
     """The game of a generator and a discriminator.
 
     Arguments:
@@ -162,6 +162,15 @@ class GAN(Implicit, Latent):
         if self.spec.kind == "images":
             x = (x * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
         return x
+
+    @property
+    def equilibrium(self) -> float:
+        return self.objective.equilibrium
+
+    def judge(self, x: Tensor, fake: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        y = self._labels(y if self.conditional else None, len(x))
+        real_logits, fake_logits = self._judge(self.door.enter(x), self.door.enter(fake), y)
+        return self.objective.discriminator(real_logits, fake_logits), real_logits, fake_logits
 
     def _judge(self, real: Tensor, fake: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Logits of data and of samples."""
