@@ -207,3 +207,11 @@ def test_a_flow_that_has_learnt_nothing_gives_each_category_its_share():
     torch.testing.assert_close(model.log_prob(rows), expected, atol=2e-3, rtol=0)  # for any noise
     rare = model.sample(100_000, seed=0)[:, 0].long().bincount(minlength=3) / 100_000
     torch.testing.assert_close(rare, torch.tensor(shares), atol=5e-4, rtol=0)
+
+
+def test_images_of_another_precision_than_the_weights_have_the_same_density():
+    model, x = shaken(images(1, 4, 4)).float(), torch.rand(2, 1, 4, 4).round().double()
+    torch.manual_seed(0)
+    log_prob = model.log_prob(x)
+    torch.manual_seed(0)
+    torch.testing.assert_close(log_prob, model.log_prob(x.float()))

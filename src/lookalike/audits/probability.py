@@ -35,6 +35,8 @@ DRAWN = 1000
 CHUNK = 4096
 NOISY = 0.1
 """A total that is known no better than this says nothing."""
+LUMPY = 0.4
+"""Share of one draw in an average over all, from which on its standard error is not to be trusted."""
 
 
 @dataclass(frozen=True)
@@ -43,37 +45,42 @@ class Space:
 
     spec: Spec
     x: Tensor
-    volume: float | Tensor
+    volume: Tensor
     said: str
 
 
 def _images(_coarse: bool) -> Space:
     x = torch.tensor(list(itertools.product([0.0, 1.0], repeat=9)), dtype=torch.float64)
-    return Space(Spec("images", (1, 3, 3), 2), x.view(-1, 1, 3, 3), 1.0, "all 512 binary images of 3x3")
+    each = torch.ones(len(x), dtype=torch.float64)
+    return Space(Spec("images", (1, 3, 3), 2), x.view(-1, 1, 3, 3), each, "all 512 binary images of 3x3")
 
 
 def _points(coarse: bool) -> Space:
-    cells = 64 if coarse else 240
+    cells = 96 if coarse else 320
     columns = (Column("x", mean=1.0, std=2.0), Column("y", mean=-1.0, std=0.5))
-    axes = [column.mean + column.std * _middles(cells, 8.0) for column in columns]
-    volume = math.prod(16 * column.std / cells for column in columns)
+    t, lengths = _stretched(cells)
+    x = torch.cartesian_prod(*[column.mean + column.std * t for column in columns])
+    volume = torch.cartesian_prod(*[column.std * lengths for column in columns]).prod(1)
     said = "the density over the plane"
-    return Space(Spec("points", (2,), columns=columns), torch.cartesian_prod(*axes), volume, said)
+    return Space(Spec("points", (2,), columns=columns), x, volume, said)
 
 
 def _table(coarse: bool) -> Space:
     cells = 400 if coarse else 2000
     columns = (Column("a", mean=1.0, std=2.0, missing=True), Column("b", ("u", "v", "w")))
-    numbers = torch.cat([1 + 2 * _middles(cells, 10.0), torch.tensor([math.nan], dtype=torch.float64)])
-    x = torch.cartesian_prod(numbers, torch.arange(3, dtype=torch.float64))
-    volume = torch.where(x[:, 0].isnan(), 1.0, 40 / cells)
+    t, lengths = _stretched(cells)
+    gap = torch.tensor([math.nan], dtype=torch.float64)
+    x = torch.cartesian_prod(torch.cat([1 + 2 * t, gap]), torch.arange(3, dtype=torch.float64))
+    volume = torch.cat([2 * lengths, torch.ones(1, dtype=torch.float64)]).repeat_interleave(3)
     said = "a number, its gap and a category"
     return Space(Spec("table", (2,), columns=columns), x, volume, said)
 
 
-def _middles(cells: int, reach: float) -> Tensor:
-    """Of so many equal cells of (-reach, reach)."""
-    return reach * (2 * (torch.arange(cells, dtype=torch.float64) + 0.5) / cells - 1)
+def _stretched(cells: int) -> tuple[Tensor, Tensor]:
+    """Middles and lengths of so many cells of (-100, 100), shape (cells,) each: the further out the longer."""
+    end = math.asinh(100.0)
+    t = end * (2 * (torch.arange(cells, dtype=torch.float64) + 0.5) / cells - 1)
+    return t.sinh(), t.cosh() * 2 * end / cells
 
 
 SPACES: dict[Kind, Callable[[bool], Space]] = {"images": _images, "points": _points, "table": _table}
@@ -90,6 +97,10 @@ def normalised(subject: Subject) -> Finding:
     error = (totals.std() / math.sqrt(len(totals))).item()
     if error > NOISY:
         raise UnfitError(f"the sum, {total:.3g} ± {error:.2g}, is known too badly to say anything")
+    p = torch.stack(repeats)
+    largest = (p.amax(0).sum() / p.sum()).item()  # of the repeats of an x, in the mean by p(x)
+    if largest > LUMPY:
+        raise UnfitError(f"one draw of {REPEATS} makes up {largest:.0%} of a probability: their spread says nothing")
     note = f"{space.said}: {total:.4f} ± {error:.4f}, in the mean of {REPEATS}"
     if isinstance(model, Flow):
         # A flow has mass beyond the outermost bins, which belongs to no x: less than 1 is right.
@@ -106,10 +117,10 @@ def drawn(subject: Subject) -> Finding:
     with torch.inference_mode():
         x = model.sample(DRAWN, _labels(model, DRAWN), seed=subject.seed).double()
         seen, all_ = _looked_at(x), _looked_at(space.x)
-        if model.exact and space.spec.kind != "table":
+        if model.exact:
             # The mean of log p(x) is minus the entropy: one number that every fault of a sampler moves.
             seen = torch.cat([seen, _log_prob(model, x, 1)[:, None]], 1)
-            all_ = torch.cat([all_, p.clamp(min=1e-300).log()[:, None] - _log_volume(space)], 1)
+            all_ = torch.cat([all_, (p.clamp(min=1e-300) / space.volume).log()[:, None]], 1)
     expected = (p / p.sum()) @ all_
     # The repeats are of one grid: what is left of their noise is in `expected`.
     noise = (
@@ -118,10 +129,6 @@ def drawn(subject: Subject) -> Finding:
     error = (seen.var(0) / DRAWN + noise**2).sqrt().clamp(min=1e-6)
     worst = ((seen.mean(0) - expected).abs() / error).max().item()
     return Finding(worst, SPREADS, f"standard errors, {DRAWN} samples against p(x) of {space.said}")
-
-
-def _log_volume(space: Space) -> float:
-    return math.log(space.volume) if isinstance(space.volume, float) else 0.0
 
 
 def _looked_at(x: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class Dequantise(nn.Module):
             v, shape (B, *self.shape); log_weight, shape (B,), nats.
         """
         if self.spec.kind == "images":
-            k = (x * (self.spec.levels - 1)).round()
+            k = (x * (self.spec.levels - 1)).round().to(u.dtype)
             v, log_weight = to_line(k, u, self.spec.levels)
             return v, log_weight.flatten(1).sum(1)
         v, log_weight = torch.zeros_like(u), torch.zeros_like(u)
