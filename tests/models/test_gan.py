@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lookalike.errors import UserError
-from lookalike.models.implicit.gan.builders import Projection, gan
+from lookalike.models.implicit.gan.builders import gan
+from lookalike.models.implicit.gan.conditions import Heads
 from lookalike.models.implicit.gan.gan import GAN
 from lookalike.nn.doors import missing
 from lookalike.nn.gumbel import straight_through
@@ -134,7 +135,7 @@ def test_spectral_constraint_divides_by_the_largest_singular_value():
 
 
 def test_a_projected_logit_is_linear_in_the_labels_vector():
-    D = Projection(nn.Linear(4, 16), 16, 3)
+    D = Heads(nn.Linear(4, 16), 16, 3)
     h, y = torch.randn(5, 4), torch.tensor([0, 1, 2, 0, 1])
     logits = []
     for scale in (0.0, 1.0, 3.0):
@@ -174,7 +175,7 @@ def test_networks_judge_data_and_samples_apart_where_batch_norm_would_mix_them()
     """One pass over both would show the discriminator their mean; two passes give what two calls give."""
     model = small("dcgan", "images").train()
     real, fake = torch.rand(4, *IMAGES.shape) * 2 - 1, torch.zeros(4, *IMAGES.shape)
-    real_logits, _ = model._judge(real, fake, None)
+    (real_logits, _), _ = model._judge(real, fake, None)
     torch.testing.assert_close(real_logits, model.logits(real))
 
 

@@ -10,6 +10,7 @@ alternating training is just the order of the `yield`s.
     Implicit    can only be sampled                                  (models/implicit)
     Latent      has a code z that decodes to x: decode, prior
     Encoder     ... and a way back: encode, reconstruct
+    Informed    ... or a way back to a part of it: encode, choices
     Completer   can draw what is missing of x given the rest: complete
     Solved      has its best parameters in closed form: solve
     Judging     has a discriminator that can be asked who is winning: judge
@@ -178,6 +179,24 @@ class Encoder(Latent):
     def reconstruct(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """x through its code and back, in the user's units, shape of x."""
         return self.decode(self.encode(x, y), y)
+
+
+class Informed(ABC):
+    """A model part of whose code says something that can be read off x again, for a choice of its options."""
+
+    @property
+    @abstractmethod
+    def informed(self) -> bool:
+        """Whether it has such a part."""
+
+    @property
+    @abstractmethod
+    def choices(self) -> int:
+        """How many categories of it `sample` can be asked for by y, without labels; 0 for none."""
+
+    @abstractmethod
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """That part of the code of x: probabilities of categories, and means of numbers, shape (B, width)."""
 
 
 class Completer(ABC):

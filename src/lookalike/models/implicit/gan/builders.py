@@ -4,9 +4,12 @@
     points, tables    perceptrons, plain or residual
     concat            one-hot labels beside z and beside h        Mirza & Osindero 2014, arXiv:1411.1784
     projection        D(h, y) = v . phi(h) + e_y . phi(h) + c      Miyato & Koyama 2018, arXiv:1802.05637
+    classifier        D tells the class too                        Odena et al. 2017, arXiv:1610.09585
+    codes             D tells a part of z                          Chen et al. 2016, arXiv:1606.03657
     spectral          each weight over its largest singular value  Miyato et al. 2018, arXiv:1802.05957
 
-Differs from the projection paper: the generator takes its label beside z, not by batch normalisation.
+The networks of the three before it are in `conditions`. Differs from the projection paper: the generator takes its
+label beside z, not by batch normalisation.
 """
 
 from __future__ import annotations
@@ -15,8 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ....errors import UserError
@@ -28,9 +30,10 @@ from ....nn.own import checked
 from ....options import Range
 from ....spec import Spec
 from ..losses import OBJECTIVES, ObjectiveName, PenaltyName
+from .conditions import Codes, Heads, Told
 from .gan import GAN, has_batch_norm
 
-Condition = Literal["none", "concat", "projection"]
+Condition = Literal["none", "concat", "projection", "classifier"]
 
 
 class Sizes(NamedTuple):
@@ -53,6 +56,10 @@ def gan(
     penalty_weight: Annotated[float, Range(0, above=True)] = 1.0,
     constraint: Literal["none", "spectral"] = "none",
     condition: Condition = "none",
+    class_weight: Annotated[float, Range(0, above=True)] = 1.0,
+    categorical_codes: Annotated[tuple[int, ...] | None, Range(2)] = None,
+    continuous_codes: Annotated[int, Range(0)] = 0,
+    info_weight: Annotated[float, Range(0, above=True)] = 1.0,
     n_critic: Annotated[int, Range(1)] = 1,
     latent: Annotated[int | None, Range(1)] = None,
     width: Annotated[int, Range(1)] = 128,
@@ -70,17 +77,24 @@ def gan(
         penalty: where the discriminator's slopes are held to 0 (r1, r2) or 1 (wgan-gp, dragan).
         penalty_weight: gamma of r1 and r2, lambda of wgan-gp and dragan.
         constraint: spectral divides each weight of the discriminator by its largest singular value.
-        condition: how labels enter: not at all, beside the input, or by projection in the discriminator.
+        condition: how labels enter: not at all, beside the input, by projection in the discriminator, or as
+            what the discriminator is to tell (classifier).
+        class_weight: of telling the class, where condition is classifier.
+        categorical_codes: sizes of codes that the generator is to show without labels, such as 10 or 10,4.
+        continuous_codes: how many numbers it is to show.
+        info_weight: of telling the codes.
         n_critic: turns of the discriminator before each of the generator.
-        latent: length of the code z; where not given, 100 for images and as many as a row's numbers.
+        latent: length of the noise z; where not given, 100 for images and as many as a row's numbers.
         width: of the networks: channels at the first halving of an image, or hidden units of a row.
         depth: hidden layers or residual blocks for points and tables; images have one for each halving.
         block: plain layers, or residual ones.
         generator_norm: normalisation in the generator of images.
         discriminator_norm: normalisation in the discriminator of images.
         generator: your own, from z (B, latent) to numbers of the door's shape, before any final tanh;
-            with a condition it takes labels (B,) as a second argument.
-        discriminator: your own, from an item as the door gives it (images in [-1, 1]) to a logit (B, 1).
+            with a condition it takes labels (B,) as a second argument; codes are the last entries of z.
+        discriminator: your own, from an item as the door gives it (images in [-1, 1]) to a logit (B, 1), and
+            beside it a logit for each class to tell, for each category of a code, and mean and log deviation of
+            each number; with concat or projection it takes labels (B,) as a second argument.
     """
     if condition != "none" and not spec.classes:
         raise UserError(f"--condition {condition} needs labels, but this data has none. Name them with --label.")
@@ -88,15 +102,20 @@ def gan(
         raise UserError(f"normalisation is for the networks of images; those of {spec.kind} have none.")
     latent = latent or (100 if spec.kind == "images" else Door(spec).shape[0])
     shape, K = Door(spec).shape, len(spec.classes) if condition != "none" else 0
+    codes = Codes(tuple(categorical_codes or ()), continuous_codes)
+    told = Told(K if condition == "classifier" else 0, codes, class_weight, info_weight)
+    latent = latent + codes.width
     if generator is not None:
         checked(generator, "generator", (latent,), shape, labels=K > 0)
     else:
         generator = _to_data(latent + K, shape, Sizes(width, depth, block, generator_norm))
         generator = Beside(generator, K) if K else generator
     if discriminator is not None:
-        checked(discriminator, "discriminator", shape, (1,), labels=K > 0)
+        checked(
+            discriminator, "discriminator", shape, (1 + told.outputs,), labels=condition in ("concat", "projection")
+        )
     else:
-        discriminator = _critic(shape, K, condition, Sizes(width, depth, block, discriminator_norm))
+        discriminator = _critic(shape, K, condition, told, Sizes(width, depth, block, discriminator_norm))
     _refuse_slots(discriminator, objective, penalty, constraint)
     if constraint == "spectral":
         for module in discriminator.modules():
@@ -112,31 +131,21 @@ def gan(
         penalty_weight=penalty_weight,
         n_critic=n_critic,
         conditional=condition != "none",
+        told=told,
     )
 
 
-class Projection(nn.Module):
-    """D(h, y) = v . phi(h) + e_y . phi(h) + c, with phi a network and e_y a vector learnt for each label."""
-
-    def __init__(self, features: nn.Module, width: int, classes: int) -> None:
-        super().__init__()
-        self.features = features
-        self.linear = nn.Linear(width, 1)
-        self.embed = nn.Embedding(classes, width)
-
-    def forward(self, h: Tensor, y: Tensor) -> Tensor:
-        phi = F.leaky_relu(self.features(h), 0.2)
-        return self.linear(phi) + (self.embed(y) * phi).sum(1, keepdim=True)
-
-
-def _critic(shape: tuple[int, ...], classes: int, condition: Condition, sizes: Sizes) -> nn.Module:
-    """The discriminator: from h, and labels where there are classes, to a logit."""
-    if condition == "projection":
-        features = max(128, sizes.width)
-        return Projection(_from_data(shape, features, sizes), features, classes)
-    if condition == "concat":
-        return Beside(_from_data((shape[0] + classes, *shape[1:]), 1, sizes), classes)
-    return _from_data(shape, 1, sizes)
+def _critic(shape: tuple[int, ...], classes: int, condition: Condition, told: Told, sizes: Sizes) -> nn.Module:
+    """The discriminator: from h, and labels where it judges by them, to a logit and what it tells."""
+    beside = classes if condition == "concat" else 0
+    shape = (shape[0] + beside, *shape[1:])
+    if condition == "projection" or told.outputs:
+        width = max(128, sizes.width)
+        projected = classes if condition == "projection" else 0
+        network: nn.Module = Heads(_from_data(shape, width, sizes), width, projected, told.outputs)
+    else:
+        network = _from_data(shape, 1, sizes)
+    return Beside(network, beside) if beside else network
 
 
 def _from_data(shape: tuple[int, ...], outputs: int, sizes: Sizes) -> nn.Module:

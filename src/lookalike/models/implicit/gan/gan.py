@@ -23,24 +23,27 @@ from ....errors import UserError
 from ....nn.gumbel import draw_fields
 from ....nn.likelihoods import precise
 from ....spec import Spec
-from ...base import Implicit, Judging, Latent, Turn, seeded
+from ...base import Implicit, Informed, Judging, Latent, Turn, seeded
 from ..losses import OBJECTIVES, PENALTIES, gradient_penalty
 from ..noise import normal
+from .conditions import NOTHING, Told
 
 
-class GAN(Implicit, Latent, Judging):
+class GAN(Implicit, Latent, Judging, Informed):
     """The game of a generator and a discriminator.
 
     Arguments:
         spec: of the data.
         generator: from z, shape (B, latent), to numbers of the door's shape, before any final tanh.
-        discriminator: from the door's h to a logit for each item, shape (B, 1).
+        discriminator: from the door's h to a logit for each item and what it is told, shape (B, 1 + told.outputs).
         latent: length of z.
         objective: what both are after, a name in `losses.OBJECTIVES`.
         penalty: on the discriminator's slopes, a name in `losses.PENALTIES`.
         penalty_weight: of the penalty.
         n_critic: turns of the discriminator before each of the generator.
-        conditional: whether both networks take labels y, shape (B,), as a second argument.
+        conditional: whether labels y, shape (B,), are a second argument of the generator, and of the
+            discriminator where it is not to tell them.
+        told: what the discriminator says beside its logit: classes, and the codes that end z.
     """
 
     truncates = True
@@ -57,6 +60,7 @@ class GAN(Implicit, Latent, Judging):
         penalty_weight: float = 1.0,
         n_critic: int = 1,
         conditional: bool = False,
+        told: Told = NOTHING,
     ) -> None:
         super().__init__(spec)
         self.generator = generator
@@ -67,6 +71,7 @@ class GAN(Implicit, Latent, Judging):
         self.penalty_weight = penalty_weight
         self.n_critic = n_critic
         self.conditional = conditional
+        self.told = told
         # Three digits are too few for narrow modes of a row; images have no more than that.
         self.bf16 = spec.kind == "images"
         # Batch statistics of data and samples must not mix; without them one pass for both is faster.
@@ -80,21 +85,24 @@ class GAN(Implicit, Latent, Judging):
         # The discriminator learns to tell data from samples ...
         for i in range(self.n_critic):
             with torch.set_grad_enabled(i == self.n_critic - 1):
-                samples = self.generate(self.prior(len(x)), y)
+                z = self.prior(len(x))
+                samples = self.generate(z, y)
             fake = samples.detach()
-            real_logits, fake_logits = self._judge(real, fake, y)
-            loss = self.objective.discriminator(real_logits, fake_logits)
-            logs = {"real_logits": real_logits.mean(), "fake_logits": fake_logits.mean()}
+            (real_logits, real_told), (fake_logits, fake_told) = self._judge(real, fake, y)
+            extra, told = self.told.loss(fake_told, z, y, real_told)
+            loss = self.objective.discriminator(real_logits, fake_logits) + extra
+            logs = {"real_logits": real_logits.mean(), "fake_logits": fake_logits.mean(), **told}
             if self.penalty.where:
                 logs["penalty"] = gradient_penalty(self.penalty, lambda h: self.logits(h, y), real, fake)
                 loss = loss + self.penalty_weight * logs["penalty"]
             yield Turn("discriminator", loss, logs)
 
         # ... then the generator learns to have its last samples taken for data by the discriminator just updated.
-        fake_logits = self.logits(samples, y)
+        fake_logits, fake_told = self.opinion(samples, y)
         with torch.no_grad():
             real_logits = self.logits(real, y) if self.objective.relative else fake_logits
-        yield Turn("generator", self.objective.generator(fake_logits, real_logits))
+        extra, _ = self.told.loss(fake_told, z, y)
+        yield Turn("generator", self.objective.generator(fake_logits, real_logits) + extra)
 
     def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
         """The discriminator's logits, float32, shape (B,), of h as the door gives it.
@@ -102,15 +110,25 @@ class GAN(Implicit, Latent, Judging):
         Arguments:
             y: labels, shape (B,), or of one part of h where h is several parts with the same labels.
         """
-        logits = self.discriminator(h) if y is None else self.discriminator(h, y.repeat(len(h) // len(y)))
-        return precise(logits).squeeze(1)
+        return self.opinion(h, y)[0]
+
+    def opinion(self, h: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits, shape (B,), and what else the discriminator says, (B, told.outputs); arguments as `logits`."""
+        given = (h,) if y is None or self.told.classes else (h, y.repeat(len(h) // len(y)))
+        said = precise(self.discriminator(*given))
+        return said[:, 0], said[:, 1:]
 
     def prior(
         self, n: int, *, seed: int | None = None, temperature: float = 1.0, truncation: float | None = None
     ) -> Tensor:
-        """n draws z ~ N(0, temperature^2 I), each entry within `truncation` deviations, shape (n, latent)."""
+        """n draws z ~ N(0, temperature^2 I), each entry within `truncation` deviations, shape (n, latent).
+
+        Codes, if there are any, are its last entries: one-hots as they are, numbers in U(-temperature, temperature).
+        """
+        codes, like = self.told.codes, next(self.parameters())
         with seeded(seed, self.device):
-            return temperature * normal(n, self.latent, next(self.parameters()), truncation)
+            z = temperature * normal(n, self.latent - codes.width, like, truncation)
+            return torch.cat([z, codes.draw(n, like, temperature)], dim=1) if codes.width else z
 
     def generate(self, z: Tensor, y: Tensor | None = None, temperature: float = 1.0) -> Tensor:
         """Samples as a network sees them, in the units of the door, with gradients, shape (B, *door.shape).
@@ -149,7 +167,8 @@ class GAN(Implicit, Latent, Judging):
         Images are rounded to the nearest of their levels: binary ones are 1 from one half up.
 
         Arguments:
-            y: labels, shape (n,), for a conditional model; where not given, each class is as likely.
+            y: labels, shape (n,), for a conditional model; where not given, each class is as likely. Of one with
+                codes and without labels, what its first code is to be.
             temperature: multiplies z, and flattens (above 1) or sharpens the draws of categories.
             truncation: the most an entry of z may be, in deviations of the prior; None for no limit.
         """
@@ -157,6 +176,8 @@ class GAN(Implicit, Latent, Judging):
             if y is None and self.conditional:
                 y = torch.randint(len(self.spec.classes), (n,), device=self.device)
             z = self.prior(n, temperature=temperature, truncation=truncation)
+            if y is not None and not self.conditional and self.choices:
+                z, y = self._ask(z, y), None
             h = self.generate(z, self._labels(y, n), temperature)
         x = self.door.leave(h)
         if self.spec.kind == "images":
@@ -169,15 +190,40 @@ class GAN(Implicit, Latent, Judging):
 
     def judge(self, x: Tensor, fake: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         y = self._labels(y if self.conditional else None, len(x))
-        real_logits, fake_logits = self._judge(self.door.enter(x), self.door.enter(fake), y)
+        (real_logits, _), (fake_logits, _) = self._judge(self.door.enter(x), self.door.enter(fake), y)
         return self.objective.discriminator(real_logits, fake_logits), real_logits, fake_logits
 
-    def _judge(self, real: Tensor, fake: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Logits of data and of samples."""
+    @property
+    def choices(self) -> int:
+        return next(iter(self.told.codes.categories), 0)
+
+    @property
+    def informed(self) -> bool:
+        return self.told.codes.width > 0
+
+    def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        if not self.informed:
+            raise UserError("this GAN has no code to read off an item: train infogan, or with --categorical-codes.")
+        y = None if self.told.classes else self._labels(y, len(x))
+        said = self.opinion(self.door.enter(x), y)[1]
+        return self.told.codes.read(said[:, self.told.classes :])
+
+    def _judge(self, real: Tensor, fake: Tensor, y: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """What the discriminator says of data and of samples: logits, and what else it tells."""
         if self._one_pass:
-            real_logits, fake_logits = self.logits(torch.cat([real, fake]), y).chunk(2)
-            return real_logits, fake_logits
-        return self.logits(real, y), self.logits(fake, y)
+            logits, told = self.opinion(torch.cat([real, fake]), y)
+            return list(zip(logits.chunk(2), told.chunk(2), strict=True))
+        return [self.opinion(real, y), self.opinion(fake, y)]
+
+    def _ask(self, z: Tensor, y: Tensor) -> Tensor:
+        """z with the first code that of y, shape (B,)."""
+        if y.shape != (len(z),) or bool(((y < 0) | (y >= self.choices)).any()):
+            raise UserError(
+                f"this GAN has a code of {self.choices} categories: "
+                f"it takes one y from 0 to {self.choices - 1} for each of the {len(z)} items."
+            )
+        noise = self.latent - self.told.codes.width
+        return torch.cat([z[:, :noise], self.told.codes.ask(z[:, noise:], y.to(self.device))], dim=1)
 
     def _labels(self, y: Tensor | None, n: int) -> Tensor | None:
         """y where it can be conditioned on, or a UserError."""
