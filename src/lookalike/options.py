@@ -71,6 +71,7 @@ class Option:
     per_player: bool = False
     positional: bool = False
     choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()  # that may stand in place of a number
     range: Range = EVERYTHING
     help: str = ""
 
@@ -95,12 +96,15 @@ class Option:
                     + nearest(str(value), self.choices)
                 )
             return value
+        if isinstance(value, str) and value in self.words:
+            return value
         if self.type is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if self.type is Path and isinstance(value, str):
             value = Path(value)
         if not isinstance(value, self.type) or (self.type is not bool and isinstance(value, bool)):
             wanted = {int: "a whole number", float: "a number", bool: "true or false"}.get(self.type, "text")
+            wanted = " or ".join([wanted, *self.words])
             raise UserError(f"{where}: {self.name} must be {wanted}, but is {value!r}.")
         if self.type in (int, float) and value not in self.range:
             raise UserError(f"{where}: {self.name} must be {self.range}, but is {value!r}.")
@@ -196,6 +200,10 @@ def _read_type(hint: Any) -> dict[str, Any] | None:
         return {**read, "type": float, "per_player": True}
     if get_origin(hint) in (Union, types.UnionType):
         members = [member for member in get_args(hint) if member is not type(None)]
+        words = next((get_args(member) for member in members if get_origin(member) is Literal), ())
+        if words and len(members) == 2:
+            inner = _read_type(next(member for member in members if get_origin(member) is not Literal))
+            return None if inner is None else {**inner, **read, "words": words}
         if str in members:  # a path or a name, beside what only Python can pass
             members = [str]
         # Of "one or several", several takes one too: 32, or (32, 48).

@@ -10,13 +10,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lookalike.models.implicit.losses import (
-    OBJECTIVES,
+from lookalike.errors import UserError
+from lookalike.models.implicit.losses import OBJECTIVES, ObjectiveName, objective
+from lookalike.models.implicit.penalties import (
+    MEASURED,
     PENALTIES,
     PLACES,
-    ObjectiveName,
+    SHARE,
     PenaltyName,
+    Price,
     gradient_penalty,
+    pull_away,
 )
 
 SHAPES = [(5,), (1, 4, 4), (3, 6, 5)]
@@ -47,6 +51,9 @@ def test_every_name_a_flag_offers_is_in_its_table_and_the_other_way_round():
         ("hinge", 2.0),
         ("wasserstein", 0.0),
         ("relativistic", math.log(2)),
+        ("relativistic-average", 2 * math.log(2)),
+        ("energy", 1.0),
+        ("boundary", 0.0),
     ],
 )
 def test_discriminator_loss_of_one_that_knows_nothing(name, value):
@@ -54,15 +61,26 @@ def test_discriminator_loss_of_one_that_knows_nothing(name, value):
     assert OBJECTIVES[name].discriminator(undecided, undecided).item() == pytest.approx(value)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+VARIED = {
+    **OBJECTIVES,
+    "minimax, smoothed": objective("minimax", smoothing=0.1),
+    "nonsaturating, smoothed": objective("nonsaturating", smoothing=0.2),
+    "lsgan, -1 1 0": objective("lsgan", coding=(-1.0, 1.0, 0.0)),
+    "energy, margin 2.5": objective("energy", margin=2.5),
+}
+
+
+@pytest.mark.parametrize("name", VARIED)
 def test_equilibrium_is_the_best_a_discriminator_does_when_samples_are_like_data(name):
-    objective = OBJECTIVES[name]
+    objective = VARIED[name]
+    energies = objective.reads == "energies"
     # Alike, data and samples get the same logits: no vector of logits is then better than the constant.
-    constants = torch.linspace(-3, 3, 1201, dtype=torch.float64)
+    constants = torch.linspace(-3, 0 if energies else 3, 6001, dtype=torch.float64)
     best = min(objective.discriminator(c.expand(4), c.expand(4)).item() for c in constants)
-    assert best == pytest.approx(objective.equilibrium, abs=1e-9)
+    assert best == pytest.approx(objective.equilibrium, abs=1e-6)
     for _ in range(20):
         logits = 2 * torch.randn(4, dtype=torch.float64)
+        logits = -logits.abs() if energies else logits
         every_pair = logits.repeat(4), logits.repeat_interleave(4)
         assert objective.discriminator(*every_pair) >= objective.equilibrium - 1e-9
 
@@ -75,6 +93,31 @@ def test_generator_is_moved_towards_higher_logits_and_discriminator_parts_the_tw
     assert down_generator < 0
     assert down_real < 0
     assert down_fake > 0 or name == "lsgan"  # whose target for samples is the logit 0 itself
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_the_slope_of_a_generators_loss_is_the_closed_form_and_that_of_patches_is_alike(name):
+    """At D near 0 too, where it says whether the loss saturates; and a mean over patches is one over items."""
+    made, logits = VARIED[name], torch.tensor([-30.0, -8.0, -1.0, 0.0, 2.0], dtype=torch.float64)
+    for real in (-1.0, 0.0, 3.0):
+        for logit in logits:
+            fake, other = logit.clone().requires_grad_(), torch.tensor(real, dtype=torch.float64)
+            (found,) = torch.autograd.grad(made.generator(fake[None], other[None]), fake)
+            torch.testing.assert_close(found, made.slope(logit, other).to(found))
+    real, fake = torch.randn(6, 3), torch.randn(6, 3)
+    for side in (made.generator, made.discriminator):
+        torch.testing.assert_close(side(fake, real), side(fake.view(6, 3, 1), real.view(6, 3, 1)))
+
+
+def test_an_objective_takes_only_numbers_of_its_own():
+    assert objective("lsgan") is OBJECTIVES["lsgan"]
+    for name, numbers in {
+        "hinge": {"margin": 2.0},
+        "lsgan": {"smoothing": 0.1},
+        "energy": {"coding": (0, 1, 1)},
+    }.items():
+        with pytest.raises(UserError, match=f"is a number of .*, and the objective is {name}"):
+            objective(name, **numbers)
 
 
 @pytest.mark.parametrize("logit", [-12.0, -6.0, 0.0])
@@ -148,3 +191,64 @@ def test_the_slope_of_a_flat_critic_has_a_finite_gradient():
         w = torch.zeros(4, requires_grad=True)
         gradient_penalty(penalty, lambda h, w=w: h @ w, torch.randn(3, 4), torch.randn(3, 4)).backward()
         assert w.grad.isfinite().all()
+
+
+def test_a_one_sided_penalty_is_of_slopes_above_its_target_only():
+    one_sided = PENALTIES["wgan-gp"]._replace(one_sided=True)
+    for slope, paid in {0.3: 0.0, 1.0: 0.0, 3.0: 4.0}.items():
+        found = gradient_penalty(one_sided, linear_critic((7,), slope), *pair(4, (7,)))
+        assert found.item() == pytest.approx(paid, abs=1e-9)
+
+
+def test_of_patches_the_mean_logit_has_the_slope():
+    w = F.normalize(torch.randn(8, dtype=torch.float64), dim=0)
+    for patches in (1, 4):
+        critic = lambda h, P=patches: (h @ w)[:, None].expand(-1, P)  # noqa: E731
+        assert gradient_penalty(PENALTIES["wgan-gp"], critic, *pair(3, (8,))).item() == pytest.approx(0, abs=1e-10)
+
+
+def charged(price: Price, critic: torch.nn.Module, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    torch.manual_seed(step)
+    real, fake = torch.randn(5, 4), torch.randn(5, 4)
+    loss = F.softplus(critic(fake) - critic(real)).mean()
+    return price(lambda h: critic(h)[:, 0], real, fake, loss, step, list(critic.parameters()))
+
+
+def test_a_penalty_paid_every_third_turn_is_three_times_as_high_and_halves_in_its_halflife():
+    critic = torch.nn.Sequential(torch.nn.Linear(4, 9), torch.nn.SiLU(), torch.nn.Linear(9, 1))
+    plain, _ = charged(Price(PENALTIES["r1"], 2.0), critic, 12)
+    lazy = Price(PENALTIES["r1"], 2.0, every=3)
+    assert [lazy.due(turn) for turn in range(6)] == [True, False, False] * 2
+    torch.testing.assert_close(charged(lazy, critic, 12)[0], 3 * plain)
+    torch.testing.assert_close(charged(Price(PENALTIES["r1"], 2.0, halflife=12), critic, 12)[0], plain / 2)
+    assert not Price(PENALTIES["none"]).due(0)
+
+
+def test_a_measured_weight_makes_the_penalty_a_share_of_the_objectives_force_and_is_saved():
+    """|weight d penalty / d theta| = SHARE |d loss / d theta| at the step it was measured at; then it stands still."""
+    critic = torch.nn.Sequential(torch.nn.Linear(4, 9), torch.nn.SiLU(), torch.nn.Linear(9, 1))
+    price = Price(PENALTIES["r1"], "auto")
+    paid, logs = charged(price, critic, 0)
+    of = list(critic.parameters())
+    torch.manual_seed(0)
+    real, fake = torch.randn(5, 4), torch.randn(5, 4)
+    forces = [
+        torch.stack([g.norm() for g in torch.autograd.grad(value, of, allow_unused=True) if g is not None]).norm()
+        for value in (paid, F.softplus(critic(fake) - critic(real)).mean())
+    ]
+    torch.testing.assert_close(forces[0], SHARE * forces[1])
+    assert logs["penalty_weight"] > 0
+    weights = [charged(price, critic, step)[1]["penalty_weight"].item() for step in (1, MEASURED, 3 * MEASURED)]
+    assert weights[0] == weights[1] == weights[2]
+    again = Price(PENALTIES["r1"], "auto")
+    again.load_state_dict(price.state_dict())
+    assert charged(again, critic, MEASURED)[1]["penalty_weight"].item() == weights[1]
+
+
+def test_pull_away_is_0_for_orthogonal_codes_and_1_for_alike_ones():
+    orthogonal = torch.linalg.qr(torch.randn(6, 6)).Q * torch.rand(6, 1)
+    assert pull_away(orthogonal).item() == pytest.approx(0, abs=1e-6)
+    alike = torch.randn(1, 6) * torch.tensor([[1.0], [-3.0], [0.2]])  # directions count, and not their sign
+    assert pull_away(alike).item() == pytest.approx(1, abs=1e-6)
+    a = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])  # cosines squared 1/2, 1/2, 0
+    assert pull_away(a).item() == pytest.approx(1 / 3, abs=1e-6)

@@ -41,6 +41,16 @@ def _widths(levels: int, width: int) -> list[int]:
     return [width * min(2**i, 8) for i in range(levels)]
 
 
+def _halvings(channels: int, widths: list[int], block: Block, norm: Norm) -> nn.Sequential:
+    """A halving for each of the widths: (B, channels, H, W) -> (B, widths[-1], h, w)."""
+    down = _Halve if block == "plain" else _ResidualDown
+    # The first layer sees raw pixels: normalising it would hide the mean brightness (DCGAN section 3).
+    norms = ["none", *[norm] * len(widths)]
+    return nn.Sequential(
+        *(down(n, m, norms[i]) for i, (n, m) in enumerate(zip([channels, *widths[:-1]], widths, strict=True)))
+    )
+
+
 class ConvEncoder(nn.Module):
     """(B, C, H, W) -> (B, outputs).
 
@@ -56,17 +66,33 @@ class ConvEncoder(nn.Module):
         C, H, W = shape
         sizes = pyramid(H, W)
         widths = _widths(max(1, len(sizes) - 1), width)
-        down = _Halve if block == "plain" else _ResidualDown
-        # The first layer sees raw pixels: normalising it would hide the mean brightness (DCGAN section 3).
-        norms = ["none", *[norm] * len(widths)]
-        self.body = nn.Sequential(
-            *(down(n, m, norms[i]) for i, (n, m) in enumerate(zip([C, *widths[:-1]], widths, strict=True)))
-        )
+        self.body = _halvings(C, widths, block, norm)
         h, w = sizes[-1] if len(sizes) > 1 else ((H + 1) // 2, (W + 1) // 2)
         self.head = nn.Linear(widths[-1] * h * w, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.body(x).flatten(1))
+
+
+class ConvPatches(nn.Module):
+    """(B, C, H, W) -> (B, 1, h, w): one number for each of the overlapping patches of an image.
+
+    One halving less than `ConvEncoder`, so 7 x 7 numbers of patches 18 pixels wide for an image of 28 x 28. Isola
+    et al. (2017), arXiv:1611.07004, section 3.2.2.
+
+    Arguments:
+        width, block, norm: as of `ConvEncoder`.
+    """
+
+    def __init__(self, shape: tuple[int, ...], width: int = 32, block: Block = "plain", norm: Norm = "none") -> None:
+        super().__init__()
+        C, H, W = shape
+        widths = _widths(max(1, len(pyramid(H, W)) - 2), width)
+        self.body = _halvings(C, widths, block, norm)
+        self.head = nn.Conv2d(widths[-1], 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
 
 
 class ConvDecoder(nn.Module):

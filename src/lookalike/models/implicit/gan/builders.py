@@ -1,66 +1,76 @@
 """The networks of a GAN from the data's shape, and its slots from plain values.
 
-    images            convolutions, plain (Radford et al. 2016, arXiv:1511.06434) or residual
-    points, tables    perceptrons, plain or residual
-    concat            one-hot labels beside z and beside h        Mirza & Osindero 2014, arXiv:1411.1784
-    projection        D(h, y) = v . phi(h) + e_y . phi(h) + c      Miyato & Koyama 2018, arXiv:1802.05637
-    classifier        D tells the class too                        Odena et al. 2017, arXiv:1610.09585
-    codes             D tells a part of z                          Chen et al. 2016, arXiv:1606.03657
-    spectral          each weight over its largest singular value  Miyato et al. 2018, arXiv:1802.05957
+    condition     concat       one-hot labels beside z and beside h     Mirza & Osindero 2014, arXiv:1411.1784
+                  projection   D(h, y) = v . phi(h) + e_y . phi(h) + c   Miyato & Koyama 2018, arXiv:1802.05637
+                  classifier   D tells the class too                    Odena et al. 2017, arXiv:1610.09585
+    codes                      D tells a part of z                      Chen et al. 2016, arXiv:1606.03657
 
-The networks of the three before it are in `conditions`. Differs from the projection paper: the generator takes its
-label beside z, not by batch normalisation.
+Objectives are in `losses`, penalties in `penalties`, critics and constraints in `critics`, conditions in `conditions`,
+the controller in `balance`, and what contradicts itself in `refusals`. Differs from the projection paper: the
+generator takes its label beside z, not by batch normalisation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Literal, NamedTuple
+from types import SimpleNamespace
+from typing import Annotated, Literal
 
 from torch import nn
-from torch.nn.utils.parametrizations import spectral_norm
 
-from ....errors import UserError
 from ....nn.beside import Beside
-from ....nn.conv import Block, ConvDecoder, ConvEncoder, Norm
+from ....nn.conv import Block, Norm
 from ....nn.doors import Door
-from ....nn.mlp import ResidualMLP, mlp
 from ....nn.own import checked
 from ....options import Range
 from ....spec import Spec
-from ..losses import OBJECTIVES, ObjectiveName, PenaltyName
-from .conditions import Codes, Heads, Told
+from ..losses import OBJECTIVES, ObjectiveName
+from ..losses import objective as objective_of
+from ..penalties import PENALTIES, PenaltyName, Price
+from .balance import Controller
+from .conditions import Codes, Told
+from .critics import (
+    Condition,
+    Constraint,
+    Critic,
+    Energy,
+    Error,
+    Sizes,
+    constrained,
+    critic_of,
+    energy_critic,
+    to_data,
+)
 from .gan import GAN, has_batch_norm
-
-Condition = Literal["none", "concat", "projection", "classifier"]
-
-
-class Sizes(NamedTuple):
-    """What a network is like, whatever it leads from and to."""
-
-    width: int
-    depth: int
-    block: Block
-    norm: Norm
-
-
-WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+from .refusals import refuse
 
 
 def gan(
     spec: Spec,
     *,
     objective: ObjectiveName = "relativistic",
+    coding: tuple[float, float, float] | None = None,
+    margin: Annotated[float | None, Range(0, above=True)] = None,
+    smoothing: Annotated[float | None, Range(0, 0.5)] = None,
+    critic: Critic = "scalar",
+    error: Error = "squared",
+    code: Annotated[int, Range(1)] = 32,
+    pull_away: Annotated[float, Range(0)] = 0.0,
     penalty: PenaltyName = "r1+r2",
-    penalty_weight: Annotated[float, Range(0, above=True)] = 1.0,
-    constraint: Literal["none", "spectral"] = "none",
+    penalty_weight: Annotated[float | Literal["auto"], Range(0, above=True)] = 1.0,
+    penalty_target: Annotated[float | None, Range(0)] = None,
+    one_sided: bool = False,
+    penalty_every: Annotated[int, Range(1)] = 1,
+    penalty_halflife: Annotated[int, Range(0)] = 0,
+    constraint: Constraint = "none",
+    bound: Annotated[float | None, Range(0, above=True)] = None,
     condition: Condition = "none",
     class_weight: Annotated[float, Range(0, above=True)] = 1.0,
     categorical_codes: Annotated[tuple[int, ...] | None, Range(2)] = None,
     continuous_codes: Annotated[int, Range(0)] = 0,
     info_weight: Annotated[float, Range(0, above=True)] = 1.0,
     n_critic: Annotated[int, Range(1)] = 1,
+    diversity: Annotated[float | None, Range(0, 1, above=True)] = None,
+    gain: Annotated[float | None, Range(0, above=True)] = None,
     latent: Annotated[int | None, Range(1)] = None,
     width: Annotated[int, Range(1)] = 128,
     depth: Annotated[int, Range(1)] = 3,
@@ -74,9 +84,22 @@ def gan(
 
     Arguments:
         objective: what discriminator and generator are after.
+        coding: of lsgan, labels a,b,c: samples to a, data to b, and the generator wants c; 0,1,1 if not given.
+        margin: of energy, that samples are pushed up to; 1 if not given.
+        smoothing: of minimax and nonsaturating, what the label 1 of data is short of; 0 if not given.
+        critic: what the discriminator gives: a logit an item, a logit a patch, or an autoencoder's error.
+        error: of an autoencoder, squared or absolute, the mean over an item's numbers.
+        code: length of an autoencoder's code.
+        pull_away: weight of the term that pulls the codes of samples apart.
         penalty: where the discriminator's slopes are held to 0 (r1, r2) or 1 (wgan-gp, dragan).
-        penalty_weight: gamma of r1 and r2, lambda of wgan-gp and dragan.
-        constraint: spectral divides each weight of the discriminator by its largest singular value.
+        penalty_weight: gamma of r1 and r2, lambda of wgan-gp and dragan; auto measures it over the first steps.
+        penalty_target: the slope to hold to, where it is not the penalty's own.
+        one_sided: only slopes above the target are to pay.
+        penalty_every: turns of the discriminator for each that pays, as much higher.
+        penalty_halflife: steps in which the penalty's weight halves; 0 for a constant one.
+        constraint: spectral divides each weight of the discriminator by its largest singular value; clip
+            cuts each to within the bound.
+        bound: of clip; 0.01 if not given.
         condition: how labels enter: not at all, beside the input, by projection in the discriminator, or as
             what the discriminator is to tell (classifier).
         class_weight: of telling the class, where condition is classifier.
@@ -84,6 +107,8 @@ def gan(
         continuous_codes: how many numbers it is to show.
         info_weight: of telling the codes.
         n_critic: turns of the discriminator before each of the generator.
+        diversity: of boundary, energy of samples over that of data; 0.5 if not given.
+        gain: of boundary's controller; 0.001 if not given.
         latent: length of the noise z; where not given, 100 for images and as many as a row's numbers.
         width: of the networks: channels at the first halving of an image, or hidden units of a row.
         depth: hidden layers or residual blocks for points and tables; images have one for each halving.
@@ -96,101 +121,43 @@ def gan(
             beside it a logit for each class to tell, for each category of a code, and mean and log deviation of
             each number; with concat or projection it takes labels (B,) as a second argument.
     """
-    if condition != "none" and not spec.classes:
-        raise UserError(f"--condition {condition} needs labels, but this data has none. Name them with --label.")
-    if spec.kind != "images" and {generator_norm, discriminator_norm} != {"none"}:
-        raise UserError(f"normalisation is for the networks of images; those of {spec.kind} have none.")
-    latent = latent or (100 if spec.kind == "images" else Door(spec).shape[0])
+    told_codes = Codes(tuple(categorical_codes or ()), continuous_codes)
+    own = None if discriminator is None else has_batch_norm(discriminator)
+    batch_norm = discriminator_norm == "batch" if own is None else own
+    refuse(SimpleNamespace(**locals(), codes=told_codes.width > 0))
     shape, K = Door(spec).shape, len(spec.classes) if condition != "none" else 0
-    codes = Codes(tuple(categorical_codes or ()), continuous_codes)
-    told = Told(K if condition == "classifier" else 0, codes, class_weight, info_weight)
-    latent = latent + codes.width
+    told = Told(K if condition == "classifier" else 0, told_codes, class_weight, info_weight)
+    latent = (latent or (100 if spec.kind == "images" else shape[0])) + told_codes.width
     if generator is not None:
         checked(generator, "generator", (latent,), shape, labels=K > 0)
     else:
-        generator = _to_data(latent + K, shape, Sizes(width, depth, block, generator_norm))
+        generator = to_data(latent + K, shape, Sizes(width, depth, block, generator_norm))
         generator = Beside(generator, K) if K else generator
-    if discriminator is not None:
-        checked(
-            discriminator, "discriminator", shape, (1 + told.outputs,), labels=condition in ("concat", "projection")
-        )
+    if discriminator is None:
+        sizes = Sizes(width, depth, block, discriminator_norm)
+        if critic == "autoencoder":
+            discriminator = energy_critic(shape, sizes, error, code, told=pull_away > 0)
+        else:
+            discriminator = critic_of(shape, sizes, critic, K, condition, told.outputs)
+    elif critic == "autoencoder":
+        discriminator = Energy(checked(discriminator, "discriminator", shape, shape), error)
     else:
-        discriminator = _critic(shape, K, condition, told, Sizes(width, depth, block, discriminator_norm))
-    _refuse_slots(discriminator, objective, penalty, constraint)
-    if constraint == "spectral":
-        for module in discriminator.modules():
-            if isinstance(module, WEIGHTED):
-                spectral_norm(module)
+        by_label = condition in ("concat", "projection")
+        checked(discriminator, "discriminator", shape, (1 + told.outputs,), labels=by_label)
+    held = PENALTIES[penalty]._replace(one_sided=one_sided)
+    held = held if penalty_target is None else held._replace(target=penalty_target)
+    balanced = OBJECTIVES[objective].balanced
     return GAN(
         spec,
         generator,
-        discriminator,
+        constrained(discriminator) if constraint == "spectral" else discriminator,
         latent=latent,
-        objective=objective,
-        penalty=penalty,
-        penalty_weight=penalty_weight,
+        objective=objective_of(objective, coding=coding, margin=margin, smoothing=smoothing),
+        price=Price(held, penalty_weight, penalty_every, penalty_halflife),
+        pull_away=pull_away,
+        bound=(bound or 0.01) if constraint == "clip" else 0.0,
+        controller=Controller(diversity or 0.5, gain or 1e-3) if balanced else None,
         n_critic=n_critic,
         conditional=condition != "none",
         told=told,
     )
-
-
-def _critic(shape: tuple[int, ...], classes: int, condition: Condition, told: Told, sizes: Sizes) -> nn.Module:
-    """The discriminator: from h, and labels where it judges by them, to a logit and what it tells."""
-    beside = classes if condition == "concat" else 0
-    shape = (shape[0] + beside, *shape[1:])
-    if condition == "projection" or told.outputs:
-        width = max(128, sizes.width)
-        projected = classes if condition == "projection" else 0
-        network: nn.Module = Heads(_from_data(shape, width, sizes), width, projected, told.outputs)
-    else:
-        network = _from_data(shape, 1, sizes)
-    return Beside(network, beside) if beside else network
-
-
-def _from_data(shape: tuple[int, ...], outputs: int, sizes: Sizes) -> nn.Module:
-    """(B, *shape) -> (B, outputs)."""
-    if len(shape) == 1:
-        return _perceptron(shape[0], outputs, sizes, partial(nn.LeakyReLU, 0.2))
-    return _initialised(ConvEncoder(shape, outputs, sizes.width, sizes.block, sizes.norm), sizes)
-
-
-def _to_data(inputs: int, shape: tuple[int, ...], sizes: Sizes) -> nn.Module:
-    """(B, inputs) -> (B, *shape)."""
-    if len(shape) == 1:
-        return _perceptron(inputs, shape[0], sizes, nn.ReLU)
-    return _initialised(ConvDecoder(inputs, shape, sizes.width, sizes.block, sizes.norm), sizes)
-
-
-def _perceptron(inputs: int, outputs: int, sizes: Sizes, activation: Callable[[], nn.Module]) -> nn.Module:
-    # Kinks matter: with a smooth activation of the plain network clusters stay blurred many times longer.
-    if sizes.block == "residual":
-        return ResidualMLP(inputs, outputs, sizes.width, sizes.depth)
-    return mlp((inputs, *[sizes.width] * sizes.depth, outputs), activation)
-
-
-def _initialised(network: nn.Module, sizes: Sizes) -> nn.Module:
-    """DCGAN's networks start at N(0, 0.02) (section 4); where no batch norm makes up for it, that is too faint."""
-    if sizes.block == "plain" and sizes.norm == "batch":
-        for module in network.modules():
-            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                nn.init.normal_(module.weight, 0.0, 0.02)
-            elif isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.weight, 1.0, 0.02)
-    return network
-
-
-def _refuse_slots(discriminator: nn.Module, objective: str, penalty: str, constraint: str) -> None:
-    """Combinations that contradict themselves, each with its reason."""
-    free = penalty == "none" and constraint == "none"
-    if free and not OBJECTIVES[objective].bounded:
-        raise UserError(
-            f"the {objective} objective has no lowest value unless the discriminator's slopes are held: "
-            "add --penalty wgan-gp or --constraint spectral."
-        )
-    if not free and has_batch_norm(discriminator):
-        wants = f"--penalty {penalty}" if penalty != "none" else f"--constraint {constraint}"
-        raise UserError(
-            f"{wants} is about the slope of one item's logit, which batch normalisation mixes with the rest of "
-            "its batch: choose --discriminator-norm none or group."
-        )

@@ -3,7 +3,7 @@
     z ~ N(0, I),   x = G(z)                 D(x) a logit: data above, samples below
 
 The two play a game; what each is after is an entry of a table (`losses.OBJECTIVES`), and so is what keeps
-the discriminator's slopes in check (`losses.PENALTIES`). Published variants are recipes: values of these
+the discriminator's slopes in check (`penalties.PENALTIES`). Published variants are recipes: values of these
 slots. The generator's last step is the data's: a tanh for intensities in [-1, 1], a one-hot draw for a
 category, and 0 in place of a number that it says is missing.
 
@@ -24,9 +24,12 @@ from ....nn.gumbel import draw_fields
 from ....nn.likelihoods import precise
 from ....spec import Spec
 from ...base import Implicit, Informed, Judging, Latent, Turn, seeded
-from ..losses import OBJECTIVES, PENALTIES, gradient_penalty
+from ..losses import Objective
 from ..noise import normal
+from ..penalties import Price, pull_away
+from .balance import Controller
 from .conditions import NOTHING, Told
+from .critics import clip
 
 
 class GAN(Implicit, Latent, Judging, Informed):
@@ -35,11 +38,14 @@ class GAN(Implicit, Latent, Judging, Informed):
     Arguments:
         spec: of the data.
         generator: from z, shape (B, latent), to numbers of the door's shape, before any final tanh.
-        discriminator: from the door's h to a logit for each item and what it is told, shape (B, 1 + told.outputs).
+        discriminator: from the door's h to a logit for each item and what it is told, shape (B, 1 + told.outputs),
+            or to a logit for each patch, shape (B, 1, h, w).
         latent: length of z.
-        objective: what both are after, a name in `losses.OBJECTIVES`.
-        penalty: on the discriminator's slopes, a name in `losses.PENALTIES`.
-        penalty_weight: of the penalty.
+        objective: what both are after.
+        price: of the discriminator's slopes.
+        pull_away: weight of the pull-away term on the codes of samples, which the discriminator then tells (EBGAN).
+        bound: of the discriminator's parameters, to which they are clipped after each of its moves; 0 for none.
+        controller: of an objective that is balanced (BEGAN).
         n_critic: turns of the discriminator before each of the generator.
         conditional: whether labels y, shape (B,), are a second argument of the generator, and of the
             discriminator where it is not to tell them.
@@ -55,9 +61,11 @@ class GAN(Implicit, Latent, Judging, Informed):
         discriminator: nn.Module,
         *,
         latent: int,
-        objective: str = "relativistic",
-        penalty: str = "r1+r2",
-        penalty_weight: float = 1.0,
+        objective: Objective,
+        price: Price,
+        pull_away: float = 0.0,
+        bound: float = 0.0,
+        controller: Controller | None = None,
         n_critic: int = 1,
         conditional: bool = False,
         told: Told = NOTHING,
@@ -66,9 +74,11 @@ class GAN(Implicit, Latent, Judging, Informed):
         self.generator = generator
         self.discriminator = discriminator
         self.latent = latent
-        self.objective = OBJECTIVES[objective]
-        self.penalty = PENALTIES[penalty]
-        self.penalty_weight = penalty_weight
+        self.objective = objective
+        self.price = price
+        self.pull_away = pull_away
+        self.bound = bound
+        self.controller = controller
         self.n_critic = n_critic
         self.conditional = conditional
         self.told = told
@@ -89,23 +99,30 @@ class GAN(Implicit, Latent, Judging, Informed):
                 samples = self.generate(z, y)
             fake = samples.detach()
             (real_logits, real_told), (fake_logits, fake_told) = self._judge(real, fake, y)
+            loss, logs = self._loss(real_logits, fake_logits)
             extra, told = self.told.loss(fake_told, z, y, real_told)
-            loss = self.objective.discriminator(real_logits, fake_logits) + extra
-            logs = {"real_logits": real_logits.mean(), "fake_logits": fake_logits.mean(), **told}
-            if self.penalty.where:
-                logs["penalty"] = gradient_penalty(self.penalty, lambda h: self.logits(h, y), real, fake)
-                loss = loss + self.penalty_weight * logs["penalty"]
-            yield Turn("discriminator", loss, logs)
+            if self.price.due(step * self.n_critic + i):
+                parameters = list(self.discriminator.parameters())
+                paid, said = self.price(lambda h: self.logits(h, y), real, fake, loss, step, parameters)
+                extra, told = extra + paid, told | said
+            yield Turn("discriminator", loss + extra, logs | told)
+            if self.bound:
+                clip(self.discriminator, self.bound)
 
         # ... then the generator learns to have its last samples taken for data by the discriminator just updated.
         fake_logits, fake_told = self.opinion(samples, y)
         with torch.no_grad():
-            real_logits = self.logits(real, y) if self.objective.relative else fake_logits
-        extra, _ = self.told.loss(fake_told, z, y)
-        yield Turn("generator", self.objective.generator(fake_logits, real_logits) + extra)
+            against = self.logits(real, y) if self.objective.relative else fake_logits
+        extra, told = self.told.loss(fake_told, z, y)[0], {}
+        if self.pull_away:
+            told = {"pull_away": pull_away(fake_told)}
+            extra = extra + self.pull_away * told["pull_away"]
+        yield Turn("generator", self.objective.generator(fake_logits, against) + extra, told)
+        if self.controller is not None:
+            self.controller.follow(real_logits, fake_logits)
 
     def logits(self, h: Tensor, y: Tensor | None = None) -> Tensor:
-        """The discriminator's logits, float32, shape (B,), of h as the door gives it.
+        """The discriminator's logits, float32, of h as the door gives it, shape (B,), or (B, h, w) of patches.
 
         Arguments:
             y: labels, shape (B,), or of one part of h where h is several parts with the same labels.
@@ -113,7 +130,7 @@ class GAN(Implicit, Latent, Judging, Informed):
         return self.opinion(h, y)[0]
 
     def opinion(self, h: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Logits, shape (B,), and what else the discriminator says, (B, told.outputs); arguments as `logits`."""
+        """Logits, as `logits` has them, and what else the discriminator says, (B, outputs)."""
         given = (h,) if y is None or self.told.classes else (h, y.repeat(len(h) // len(y)))
         said = precise(self.discriminator(*given))
         return said[:, 0], said[:, 1:]
@@ -191,7 +208,17 @@ class GAN(Implicit, Latent, Judging, Informed):
     def judge(self, x: Tensor, fake: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         y = self._labels(y if self.conditional else None, len(x))
         (real_logits, _), (fake_logits, _) = self._judge(self.door.enter(x), self.door.enter(fake), y)
-        return self.objective.discriminator(real_logits, fake_logits), real_logits, fake_logits
+        loss, _ = self._loss(real_logits, fake_logits)
+        # Of patches the mean: an item's logit.
+        return loss, real_logits.view(len(x), -1).mean(1), fake_logits.view(len(x), -1).mean(1)
+
+    def _loss(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The objective's loss of the discriminator, shape (), and what to watch."""
+        logs = {"real_logits": real_logits.mean(), "fake_logits": fake_logits.mean()}
+        if self.controller is None:
+            return self.objective.discriminator(real_logits, fake_logits), logs
+        loss = self.objective.discriminator(real_logits, self.controller(fake_logits))
+        return loss, logs | self.controller.logs(real_logits, fake_logits)
 
     @property
     def choices(self) -> int:
