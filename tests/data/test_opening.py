@@ -12,13 +12,15 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
 from lookalike.data import DATASETS, downloaded, open_data
-from lookalike.data.base import hash_seed
+from lookalike.data.base import InMemory, Part, hash_seed
 from lookalike.data.download import Remote
+from lookalike.data.images import Drawn
 from lookalike.data.splits import hold_out, split_indices
 from lookalike.errors import UserError
 from lookalike.options import options_of, parse
@@ -102,7 +104,7 @@ def test_fractions_that_make_no_split(split):
         ("digits", {"size": (8, 8, 8)}, "size must be one side, or height,width"),
         ("digits", {"size": 2}, "size must be at least 4"),
         ("digits", {"channels": 2}, "channels must be 1 for grey or 3 for RGB"),
-        ("digits", {"binarize": "sometimes"}, "binarize must be one of dynamic, threshold"),
+        ("digits", {"binarize": "sometimes"}, "binarize must be one of dynamic, threshold, fixed-seed"),
         (7, {}, "this is a int"),
     ],
 )
@@ -144,6 +146,26 @@ def test_binarize_dynamic_is_drawn_anew_with_the_intensity_as_its_mean():
     assert (draws.mean(0) == intensity)[(intensity == 0) | (intensity == 1)].all()
 
 
+def test_binarize_fixed_seed_is_drawn_once_with_the_intensity_as_its_mean(tmp_path):
+    data = open_data("digits", binarize="fixed-seed")
+    assert data.spec.levels == 2
+    assert torch.equal(data.train.first(50, seed=1)[0], data.train.first(50, seed=2)[0])
+    assert data.fingerprint == open_data("digits", binarize="fixed-seed").fingerprint
+    assert data.fingerprint != open_data("digits", binarize="fixed-seed", seed=1).fingerprint
+    plain = open_data("digits")
+    x, intensity = data.train.first(1400)[0], plain.train.first(1400)[0]
+    error = (x - intensity) / (intensity * (1 - intensity)).sqrt().clamp_min(1e-9)
+    assert error[(intensity > 0) & (intensity < 1)].pow(2).mean().sqrt() == pytest.approx(1, abs=0.05)
+    assert error[(intensity > 0) & (intensity < 1)].mean() == pytest.approx(0, abs=0.03)
+    # Pictures that are decoded as they are needed are drawn as those in memory are.
+    k = plain.items.first(30)[0].mul(16).to(torch.uint8)
+    chosen = torch.tensor([4, 29, 4])
+    assert torch.equal(
+        Drawn(Part(InMemory(k), torch.arange(30)), 17, 0).take(chosen), Drawn(InMemory(k), 17, 0).take(chosen)
+    )
+    assert torch.equal(data.items.first(30)[0].to(torch.uint8), Drawn(InMemory(k), 17, 0).take(torch.arange(30)))
+
+
 def test_named_data_fits_a_trained_model_or_is_refused():
     spec = open_data("digits", binarize="threshold").spec
     data = open_data("mnist-5k", like=spec)
@@ -165,6 +187,19 @@ def test_new_rows_fit_a_trained_model():
     np.testing.assert_array_equal(few.items.first(4)[0].numpy(), rows[:4])
     with pytest.raises(UserError, match="trained on"):
         open_data(rows, like=open_data("digits").spec)
+
+
+def test_new_rows_bring_their_labels_in_the_classes_a_model_knows(tmp_path):
+    frame = pd.DataFrame(np.random.default_rng(0).standard_normal((40, 3)), columns=list("abc"))
+    spec = open_data(frame.assign(kind=["cat", "dog"] * 20), label="kind").spec
+    new = open_data(frame[:3].assign(kind=["dog", "dog", "cat"]), like=spec, label="kind")
+    assert new.items.first(3)[1].tolist() == [1, 1, 0]
+    assert open_data((frame.to_numpy()[:3], ["cat", "dog", "dog"]), like=spec).items.first(3)[1].tolist() == [0, 1, 1]
+    assert open_data(frame[:3], like=spec).items.first(3)[1] is None
+    with pytest.raises(UserError, match="row 2: 'kind' is 'cow', but"):
+        open_data(frame[:3].assign(kind=["dog", "cow", "cat"]), like=spec, label="kind")
+    unlabelled = open_data(frame[:3].assign(kind=["dog", "dog", "cat"]), like=open_data(frame).spec, label="kind")
+    assert "left out the labels" in unlabelled.notes[-1]
 
 
 def small_idx(place: Path, monkeypatch) -> tuple[Remote, ...]:

@@ -93,7 +93,7 @@ def test_a_file_read_and_written_is_the_same_file(tmp_path):
     path = tmp_path / "mixed.csv"
     mixed().to_csv(path, index=False)
     data = open_table(path, name="mixed.csv")
-    x, notes = rows_for(data.spec, path, name="mixed.csv")
+    x, _, notes = rows_for(data.spec, path, name="mixed.csv")
     assert "'id', 'nothing', 'note'" in notes[0]
     buffer = io.StringIO()
     to_frame(data.spec, x).to_csv(buffer, index=False)
@@ -127,7 +127,7 @@ def test_rows_written_as_a_table_read_back_as_themselves(data, kinds, gaps):
         opened = open_table(frame, name="frame")
     except UserError:
         return  # nothing that varies, or nothing but text
-    x, _ = rows_for(opened.spec, frame, name="frame")
+    x, _, _ = rows_for(opened.spec, frame, name="frame")
     back = to_frame(opened.spec, x)
     torch.testing.assert_close(rows_for(opened.spec, back, name="back")[0], x, rtol=0, atol=0, equal_nan=True)
     text = pd.read_csv(io.StringIO(back.to_csv(index=False)), dtype="str", keep_default_na=False)
@@ -140,7 +140,7 @@ def test_through_the_door_of_a_model_and_back_rows_are_the_same():
     frame = mixed()
     frame.loc[3, "always"] = None  # a constant with a gap
     data = open_table(frame, name="mixed")
-    x, _ = rows_for(data.spec, frame, name="mixed")
+    x, _, _ = rows_for(data.spec, frame, name="mixed")
     door = Door(data.spec).double()
     # size 1, count 1, colour 4, flag 2, always' gate 2, day 1, gap 2 + 1
     assert door.shape == (14,)
@@ -344,7 +344,7 @@ def test_new_rows_that_a_model_cannot_know_are_refused(change, sentence):
 def test_new_rows_keep_their_order_and_the_meaning_of_the_model():
     data = open_table(mixed(), name="mixed")
     some = mixed().iloc[[5, 1]][["colour", "size", "count", "flag", "always", "day", "gap"]].assign(flag=["1.0", "0"])
-    x, notes = rows_for(data.spec, some, name="new")
+    x, _, notes = rows_for(data.spec, some, name="new")
     assert notes == ()
     frame = to_frame(data.spec, x)
     assert frame["size"].tolist() == mixed()["size"].iloc[[5, 1]].tolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -250,6 +251,37 @@ def test_a_model_that_cannot_says_which_can(runs, conditional, tmp_path):
     with pytest.raises(UserError, match="cannot be sampled"):
         sample(runs("linear-ae", "digits", latent=2), out=tmp_path / "x.npz")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_drawn_pixel_by_pixel_grows_by_rows_and_ends_as_if_drawn_at_once(runs, tmp_path, monkeypatch):
+    run = runs("pixelcnn", "digits", width=4, layers=1, kernel=3)
+    sample(run, n=4, out=tmp_path / "whole.npz")
+    module = sys.modules["lookalike.tasks.sample"]
+    written = []
+    monkeypatch.setattr(module, "GROWS_EVERY", 0.0)
+    monkeypatch.setattr(module, "write", lambda path, content: (written.append(content), path.write_bytes(content)))
+    sample(run, n=4, out=tmp_path / "grown.png")
+    assert len(written) == 8 + 1
+    assert len(set(written)) > 4
+    sample(run, n=4, out=tmp_path / "again.png", overwrite=True)
+    assert (tmp_path / "again.png").read_bytes() == (tmp_path / "grown.png").read_bytes() == written[-1]
+
+
+def test_a_drawing_that_is_stopped_leaves_no_half_picture_and_keeps_one_that_was_there(runs, tmp_path, monkeypatch):
+    run = runs("pixelcnn", "digits", width=4, layers=1, kernel=3)
+    module = sys.modules["lookalike.tasks.sample"]
+    monkeypatch.setattr(module, "GROWS_EVERY", 0.0)
+    (tmp_path / "old.png").write_bytes(b"old")
+
+    def stop(content):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "counter", lambda what: lambda done, total: done > total // 2 and stop(done))
+    for name, overwrite in (("new.png", False), ("old.png", True)):
+        with pytest.raises(KeyboardInterrupt):
+            sample(run, n=4, out=tmp_path / name, overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == ["old.png"]
+    assert (tmp_path / "old.png").read_bytes() == b"old"
 
 
 # The ways between codes

@@ -88,7 +88,7 @@ class Split:
         y: labels, int64, shape (N,), or None.
         levels: of images; 0 for points and rows.
         binarize: "dynamic": a binary image is drawn anew each time, P(1) = intensity; "threshold": 1
-            from half the range up; None: intensities as they are.
+            from half the range up; otherwise intensities as they are.
     """
 
     def __init__(
@@ -185,8 +185,7 @@ class Split:
         if self.levels == 0:
             return items, y
         if self.binarize == "dynamic":
-            threshold = items.float() * (2**16 / (self.levels - 1)) - 2**15
-            return (sixteen_bits(items.shape, seed).to(items.device) < threshold).float(), y
+            return (sixteen_bits(items.shape, seed).to(items.device) < at_odds(items, self.levels)).float(), y
         if self.binarize == "threshold":
             return (items >= self.levels / 2).float(), y
         return items.float() / (self.levels - 1), y
@@ -201,6 +200,11 @@ def sixteen_bits(shape: torch.Size, seed: int) -> Tensor:
     draws = torch.empty(math.ceil(n / 4), dtype=torch.int64)
     draws.random_(-(2**63), None, generator=torch.Generator().manual_seed(seed))
     return draws.view(torch.int16)[:n].view(shape)
+
+
+def at_odds(k: Tensor, levels: int) -> Tensor:
+    """What `sixteen_bits` are below with probability k / (levels - 1)."""
+    return k.float() * (2**16 / (levels - 1)) - 2**15
 
 
 @dataclass(frozen=True)

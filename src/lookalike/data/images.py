@@ -23,7 +23,7 @@ from torch import Tensor
 from ..errors import UserError
 from ..spec import Spec
 from .arrays import Told, classes_of, stored
-from .base import Data, InMemory, Part, Source, Split
+from .base import Data, InMemory, Part, Source, Split, at_odds, hash_seed, sixteen_bits
 from .decoding import Decoding, refit, regrid
 from .splits import split_indices
 
@@ -39,6 +39,7 @@ SHRUNK = 64
 BINARIZED = {
     "dynamic": "binarized: each pixel is drawn anew each time it is seen, P(1) = intensity",
     "threshold": "binarized: a pixel is 1 from half the range up",
+    "fixed-seed": "binarized: each pixel was drawn once, by the seed of the split, P(1) = intensity",
 }
 
 T = TypeVar("T")
@@ -156,13 +157,16 @@ def split_pictures(
     if pictures.parts is not None and split is not None:
         raise UserError(f"{name} comes with its own train, valid and test splits; leave out split.")
     parts = pictures.parts or cut(len(pictures.source), split, seed, f"pictures in {name}")
+    if binarize == "fixed-seed":
+        pictures = drawn_once(pictures, seed)
     if min(pictures.shape[1:]) < SMALLEST:
         raise UserError(
             f"{name} holds pictures of {pictures.shape[1]}x{pictures.shape[2]} pixels, where a side needs at least "
             f"{SMALLEST}: make them larger with --size, or give the numbers as rows."
         )
     spec = Spec("images", pictures.shape, 2 if binarize else pictures.levels, pictures.classes)
-    digest = hashlib.blake2b(json.dumps([spec.to_json(), pictures.levels, binarize]).encode(), digest_size=16)
+    how = [spec.to_json(), pictures.levels, binarize, *([seed] if binarize == "fixed-seed" else [])]
+    digest = hashlib.blake2b(json.dumps(how).encode(), digest_size=16)
     for chosen in parts:
         digest.update(b"".join(pictures.digests[i] for i in chosen.tolist()))
         digest.update(b"" if pictures.y is None else pictures.y[chosen].numpy().tobytes())
@@ -179,6 +183,30 @@ def split_pictures(
         order=order,
         names=tuple(pictures.names[i] for i in order.sort().values.tolist()) if pictures.names else (),
     )
+
+
+def drawn_once(pictures: Pictures, seed: int) -> Pictures:
+    """Binary pictures, each pixel drawn once with P(1) = intensity, by the seed and its picture's place."""
+    source = Drawn(pictures.source, pictures.levels, seed)
+    kept = InMemory(source.take(torch.arange(len(source)))) if isinstance(pictures.source, InMemory) else source
+    return dataclasses.replace(pictures, source=kept, levels=2)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures of a source made black and white, always the same."""
+
+    source: Source
+    levels: int
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def take(self, indices: Tensor) -> Tensor:
+        k = self.source.take(indices)
+        bits = torch.stack([sixteen_bits(k.shape[1:], hash_seed(self.seed, i)) for i in indices.tolist()])
+        return (bits < at_odds(k, self.levels)).to(torch.uint8)
 
 
 def default_size(sizes: Counter[tuple[int, int]]) -> tuple[int, int]:

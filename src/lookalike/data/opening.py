@@ -54,7 +54,7 @@ def open_data(
     *,
     size: Annotated[int | tuple[int, ...] | None, Range(4, 1024)] = None,
     channels: Annotated[int | None, Range(1, 3)] = None,
-    binarize: Literal["dynamic", "threshold"] | None = None,
+    binarize: Literal["dynamic", "threshold", "fixed-seed"] | None = None,
     columns: tuple[str, ...] | None = None,
     label: str | None = None,
     split: Annotated[tuple[float, ...] | None, Range(0, 1)] = None,
@@ -76,7 +76,8 @@ def open_data(
             array and its labels.
         size: pixels of a side, or height,width, to resize pictures to.
         channels: 1 to turn pictures to grey, 3 for RGB.
-        binarize: make pictures black and white: dynamic draws each pixel anew each time, threshold cuts at half.
+        binarize: make pictures black and white: dynamic draws each pixel anew each time, fixed-seed once and for
+            all, threshold cuts at half.
         columns: of a table, the ones to learn.
         label: the column that holds the class; of pictures, in their metadata.csv.
         split: fractions of train, valid and test; by default 0.8,0.1,0.1.
@@ -228,18 +229,26 @@ def _open_table(source: Any, *, name: str, like: Spec | None = None, **options: 
 def _open_rows(items: np.ndarray, labels: Any, *, name: str, like: Spec | None = None, **options: Any) -> Data:
     if like is None:
         return tables.open_rows(items, labels, name=name, **options)
-    return _rows_like(items, like, name, **options)
+    return _rows_like(items, like, name, labels=labels, **options)
 
 
 def _rows_like(
-    source: Any, like: Spec, name: str, *, split: tuple[float, ...] | None = None, seed: int = 0, **_: Any
+    source: Any,
+    like: Spec,
+    name: str,
+    *,
+    label: str | None = None,
+    labels: Any = None,
+    split: tuple[float, ...] | None = None,
+    seed: int = 0,
+    **_: Any,
 ) -> Data:
-    """New rows for a model, without labels."""
+    """New rows for a model, whose columns it knows; with labels, if these are there, of the classes it knows."""
     if like.kind == "images":
         raise _misfit(name, "rows", like)
-    x, notes = tables.rows_for(like, source, name=name)
+    x, y, notes = tables.rows_for(like, source, name=name, label=label, labels=labels)
     parts = split_or_all(len(x), split, seed, "rows")
-    train, valid, test = (Split(InMemory(x[chosen])) for chosen in parts)
+    train, valid, test = (Split(InMemory(x[chosen]), None if y is None else y[chosen]) for chosen in parts)
     return Data(
         name, like, train, valid, test, notes=notes, fingerprint=fingerprint(train, valid, test), order=torch.cat(parts)
     )

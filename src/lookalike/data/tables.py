@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UserError, missing_extra, nearest
-from ..spec import Kind, Spec
+from ..spec import Column, Kind, Spec
 from .base import Data, InMemory, Split, fingerprint
 from .columns import Reading, conform, measured, read_column, read_labels, read_numbers, some, to_words
 from .delimited import read_delimited
@@ -102,18 +102,23 @@ def open_rows(
     return _assemble(readings, labels, classes, name=name, split=split, seed=seed)
 
 
-def rows_for(spec: Spec, source: Path | pd.DataFrame | Any, *, name: str) -> tuple[Tensor, tuple[str, ...]]:
+def rows_for(
+    spec: Spec, source: Path | pd.DataFrame | Any, *, name: str, label: str | None = None, labels: Any = None
+) -> tuple[Tensor, Tensor | None, tuple[str, ...]]:
     """New data as rows that a trained model takes.
 
     Arguments:
         spec: of the data the model was trained on.
         source: a file or frame, whose columns are found by name; or an array, in the order of `spec`.
+        label: the column that holds the class of each row.
+        labels: of an array, shape (N,), numbers or words.
 
     Returns:
-        x float64, shape (N, columns), all rows in their order; and what was left out, a sentence each.
+        x float64, shape (N, columns), all rows in their order; y int64, shape (N,), or None where no labels are
+        given or the model knows no classes; and what was left out, a sentence each.
 
     Raises:
-        UserError: a column is missing, or a value is none that the model could have seen.
+        UserError: a column is missing, or a value or class is none that the model could have seen.
     """
     import pandas as pd
 
@@ -124,10 +129,19 @@ def rows_for(spec: Spec, source: Path | pd.DataFrame | Any, *, name: str) -> tup
             raise UserError(f"{name} has {rows.shape[1]} columns, but the model takes {len(known)}: {some(known)}.")
         source = pd.DataFrame(rows, columns=known)
     frame = _frame(source)
-    extra = [column for column in frame.columns if column not in known]
+    extra = [column for column in frame.columns if column not in known and column != label]
     found = [conform(c, frame[_known(frame, c.name, name)], name) for c in spec.columns]
-    notes = (f"left out {some(extra)}, which the model does not know",) if extra else ()
-    return torch.from_numpy(np.stack(found, axis=1)), notes
+    notes: tuple[str, ...] = (f"left out {some(extra)}, which the model does not know",) if extra else ()
+    if label is not None:
+        labels = frame[_known(frame, label, name)]
+    elif labels is not None:
+        labels = pd.Series(_one_a_row(labels, len(frame), name))
+    y = None
+    if labels is not None and spec.classes:
+        y = torch.from_numpy(conform(Column(label or "y", spec.classes), labels, name)).long()
+    elif labels is not None:
+        notes += ("left out the labels, of which the model knows none",)
+    return torch.from_numpy(np.stack(found, axis=1)), y, notes
 
 
 def to_frame(spec: Spec, x: Tensor) -> pd.DataFrame:
@@ -184,10 +198,15 @@ def _real(array: Any, name: str) -> NDArray[np.float64]:
 def _array_labels(y: Any, n: int, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     import pandas as pd
 
+    return read_labels("y", pd.Series(_one_a_row(y, n, name)), name)
+
+
+def _one_a_row(y: Any, n: int, name: str) -> NDArray[Any]:
+    """Labels of n rows as an array, shape (n,)."""
     labels = np.asarray(y.detach().cpu() if isinstance(y, Tensor) else y)
     if labels.shape != (n,):
         raise UserError(f"{name} has {n} rows, but its labels have shape {labels.shape}; give one label a row.")
-    return read_labels("y", pd.Series(labels), name)
+    return labels
 
 
 def _known(frame: pd.DataFrame, column: str, name: str) -> str:

@@ -21,6 +21,10 @@ from ..training.progress import tell
 CHUNK = 250  # samples drawn at a time, to bound memory; whole chunks do not depend on how many are asked for
 
 
+Watch = Callable[[Tensor, int], None]
+"""Told images as they are drawn, shape (B, C, H, W), and how many of their rows are there."""
+
+
 def say(words: str) -> None:
     """A sentence to the user, on stderr: stdout is for answers."""
     tell(f"{words}\n")
@@ -89,8 +93,12 @@ def draws(
     temperature: float = 1.0,
     truncation: float | None = None,
     means: bool = False,
+    watch: Watch | None = None,
 ) -> Iterator[Tensor]:
     """n samples in chunks, on the CPU, in the user's units; the same for the same seed and n.
+
+    Arguments:
+        watch: of a model that draws slowly, told each chunk as it comes, row by row.
 
     Raises:
         UserError: the model cannot be sampled, or not truncated.
@@ -105,7 +113,9 @@ def draws(
             f"{type(model).__name__} has no normal code to truncate: leave truncation out, "
             "or use a lower temperature for less varied draws."
         )
-    how = {"temperature": temperature} | ({} if truncation is None else {"truncation": truncation})
+    how: dict[str, Any] = {"temperature": temperature} | ({} if truncation is None else {"truncation": truncation})
+    if watch is not None and model.draws_slowly:
+        how["watch"] = watch
     for start in range(0, n, CHUNK):
         size = min(CHUNK, n - start)
         labels = None if y is None else y[start : start + size].to(model.device)
@@ -123,15 +133,36 @@ def draw(
     truncation: float | None = None,
     means: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    show: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
-    """n samples at once, as `draws` gives them, shape (n, *spec.shape)."""
+    """n samples at once, as `draws` gives them, shape (n, *spec.shape).
+
+    Arguments:
+        progress: told how many are done, and of how many; of images drawn row by row, of rows.
+        show: told all the images as far as they are drawn, after each row.
+    """
     x, done = torch.empty(0), 0
-    chunks = draws(model, n, seed=seed, y=y, temperature=temperature, truncation=truncation, means=means)
-    for chunk in chunks:
-        if done == 0:  # room for all at once: where there is too little it is known now, not hours later
-            x = chunk.new_empty(n, *chunk.shape[1:])
+
+    def take(chunk: Tensor) -> None:
+        nonlocal x
+        if not len(x):  # room for all at once: where there is too little it is known now, not hours later
+            with torch.inference_mode(False):  # a model may draw in it, and what is made there cannot be written to
+                x = torch.zeros(n, *chunk.shape[1:], dtype=chunk.dtype)
         x[done : done + len(chunk)] = chunk
-        done += len(chunk)
+
+    def watch(chunk: Tensor, rows: int) -> None:
         if progress is not None:
+            H = chunk.shape[2]
+            progress(done * H + len(chunk) * rows, n * H)
+        if show is not None:
+            take(chunk)
+            show(x)
+
+    for chunk in draws(
+        model, n, seed=seed, y=y, temperature=temperature, truncation=truncation, means=means, watch=watch
+    ):
+        take(chunk)
+        done += len(chunk)
+        if progress is not None and not model.draws_slowly:
             progress(done, n)
     return x

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from torch import Tensor
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 
 MOST_DRAWN = 10_000
 """Images in one picture."""
+
+GROWS_EVERY = 1.0
+"""Seconds between two writings of a picture that grows row by row."""
 
 ENOUGH = 500
 """Held-out items that show what the data is like; where there are fewer, the training items do."""
@@ -92,15 +97,17 @@ def sample(
     y = _labels(model, label, n)
     if means is None:
         means = spec.kind == "images" and ending != ".npz"
-    told = counter("sampling")
-    x = draw(model, n, seed=seed, y=y, temperature=temperature, truncation=truncation, means=means, progress=told)
+    told, by_class = counter("sampling"), label is None
+    how: dict[str, Any] = {"seed": seed, "y": y, "temperature": temperature, "truncation": truncation, "means": means}
+    with _growing(path, ending, lambda x: _picture(opened, model, x, y, by_class=by_class)) as show:
+        x = draw(model, n, **how, progress=told, show=show)
     if ending == ".npz":
         labels = {} if y is None else {"y": y, "classes": list(spec.classes)}
         write(path, npz(x=x, **labels, **column_names(spec)))
     elif ending == ".csv":
         write(path, _csv(spec, x, y))
     elif ending == ".png":
-        write(path, png(_picture(opened, model, x, y, by_class=label is None)))
+        write(path, png(_picture(opened, model, x, y, by_class=by_class)))
     else:
         write_folder(path, x)
     what = "means of samples" if means and isinstance(model, Bounded) else "samples"
@@ -111,6 +118,30 @@ def sample(
         facts=facts if label is None else {**facts, "label": label},
         files=[str(path)],
     )
+
+
+@contextmanager
+def _growing(path: Path, ending: str, picture: Callable[[Tensor], Image]) -> Iterator[Callable[[Tensor], None] | None]:
+    """What to tell the images drawn so far, for a picture of them that grows; none is left where drawing stops.
+
+    None where the output is no picture, or is to replace one, which stays until the new one is whole.
+    """
+    if ending != ".png" or path.exists():
+        yield None
+        return
+    last = time.monotonic()
+
+    def show(x: Tensor) -> None:
+        nonlocal last
+        if time.monotonic() - last > GROWS_EVERY:
+            write(path, png(picture(x)))
+            last = time.monotonic()
+
+    try:
+        yield show
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _labels(model: Model, label: str | None, n: int) -> Tensor | None:
