@@ -1,24 +1,29 @@
-"""What `make docs` runs: the demo, the pictures of these pages, and results.md from runs.
+"""What `make docs` runs: the demo, the pictures of these pages, and results.md from runs; `make proof` its figures.
 
     make docs                                 trains what is not yet trained; hours on two cores
-    python docs/make.py gan realnvp           of the table, these recipes only; the others as they were found
+    python docs/make.py r3 realnvp            of the tables, these recipes only; the others stay as they were measured
+    python docs/make.py --figures glow        likelihoods beside published ones, those of these recipes
     python docs/make.py --quick               a few steps each, to see that it works, into runs/docs-quick
 
-Runs are kept in runs/docs and taken up where they were stopped. The figures of results.md come from `evaluate`
-and from nowhere else; a run that is not there has no line.
+Runs are kept in runs/docs and taken up where they were stopped. What was measured is kept in results.json, beside
+the weights it is of, and results.md is written from that; the figures come from `evaluate` and from nowhere else.
 """
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from cases import FIGURES, SECTIONS, Case, Section
 from PIL import Image
 
 import lookalike
+from lookalike.disk import write_atomically
 from lookalike.page import reproduce
 from lookalike.run import Run
 from lookalike.training.progress import duration
@@ -26,51 +31,11 @@ from lookalike.training.progress import duration
 DOCS = Path(__file__).parent
 LARGEST = 100_000  # bytes of a picture in the repository
 
-
-class Case(NamedTuple):
-    """A recipe on data, with the options it has there."""
-
-    recipe: str
-    data: str
-    options: dict[str, Any] = {}
-
-
-BINARY = {"binarize": "dynamic"}
-SECTIONS: dict[str, tuple[list[Case], tuple[str, ...]]] = {
-    "Images: mnist-5k, 28x28, 256 levels": (
-        [
-            Case(r, "mnist-5k")
-            for r in ("linear-ae", "deep-ae", "conv-ae", "vae", "beta-vae", "realnvp", "gan", "dcgan")
-        ],
-        ("bits_per_dim", "bits_per_dim_iw", "psnr", "ssim", "frechet_distance", "frechet_floor", "coverage"),
-    ),
-    "Binary images: mnist-5k, drawn anew each time": (
-        [Case("mlp-vae", "mnist-5k", BINARY), Case("made", "mnist-5k", BINARY), Case("pixelcnn", "mnist-5k", BINARY)],
-        ("nats", "nats_iw", "frechet_distance", "frechet_floor", "coverage"),
-    ),
-    "Small images: digits, 8x8, 17 levels": (
-        [Case(r, "digits") for r in ("vae", "pixelcnn", "realnvp", "gan")],
-        ("bits_per_dim", "bits_per_dim_iw", "frechet_distance", "frechet_floor", "coverage"),
-    ),
-    "Points in the plane": (
-        [
-            Case(r, d)
-            for d in ("moons", "checkerboard", "ring8", "grid25")
-            for r in ("vae", "made", "realnvp", "gan", "wgan-gp")
-        ],
-        ("nats", "kl_to_truth", "modes_found", "high_quality", "frechet_distance", "frechet_floor"),
-    ),
-    "Tables": (
-        [Case(r, d) for d in ("breast-cancer", "diabetes") for r in ("linear-ae", "vae", "made", "realnvp", "gan")],
-        ("nats", "mse", "frechet_distance", "frechet_floor", "coverage"),
-    ),
-}
-
 HEAD = """# Results
 
-Written by `make docs`. Every figure is of the test split, by `lookalike evaluate`, with one standard error; `<=` marks
-that of a bound on log p(x): the true one is at most this. Figures compare within a data set of a table. What each
-is, and where samples are compared: [metrics.md](metrics.md).
+Written by `make docs` and `make proof`. Every figure is of the test split, by `lookalike evaluate`, with one standard
+error; `<=` marks that of a bound on log p(x): the true one is at most this. Figures compare within a data set of a
+table. What each is, and where samples are compared: [metrics.md](metrics.md).
 """
 
 PICTURES = {
@@ -78,71 +43,109 @@ PICTURES = {
     "vae": "mlp-vae/pictures/samples.png",
     "autoregressive": "pixelcnn/pictures/samples.png",
     "flow": "realnvp/pictures/samples.png",
-    "gan": "gan/pictures/samples.png",
+    "gan": "r3/pictures/samples.png",
     "overview": "overview.png",
 }
 
+Row = dict[str, Any]
 
-def main(names: list[str], quick: bool) -> None:
-    """Train or find, draw, write."""
+
+def main(names: list[str], *, quick: bool, figures: bool) -> None:
+    """Train or find, measure, draw, write."""
     runs = Path("runs/docs-quick" if quick else "runs/docs")
-    for case in (case for cases, _ in SECTIONS.values() for case in cases):
-        if not names or case.recipe in names:
-            options = {**case.options, **({"steps": 5} if quick else {})}
-            lookalike.train(case.recipe, case.data, out=folder(runs, case), resume=True, **options)
-    page = runs / "results.md" if quick else DOCS / "results.md"
-    page.write_text(results(runs))
-    print(f"wrote {page}")
-    if not quick:
+    home = runs if quick else DOCS
+    rows: dict[str, Row] = read(home / "results.json")
+    for title, section, case in _cases(names, figures):
+        path = runs / case.folder
+        options = {**case.options, **({"minutes": None, "steps": 5} if quick else {})}
+        options = {name: value for name, value in options.items() if value is not None}
+        lookalike.train(case.recipe, case.data, out=path, resume=True, **options)
+        run = Run.open(path)
+        weights = run.weights_hash()
+        if rows.get(key(title, case), {}).get("weights") != weights:
+            how = {**case.evaluate, **({"limit": 20, "importance_samples": 2, "samples": 20} if quick else {})}
+            rows[key(title, case)] = {"weights": weights, **measured(run, section, how)}
+            write_atomically(home / "results.json", (json.dumps(rows, indent=1, sort_keys=True) + "\n").encode())
+            write_atomically(home / "results.md", results(rows).encode())
+            print(f"measured {case.folder}")
+    if not quick and not figures:
         sys.argv[1:] = []
         runpy.run_path(str(DOCS.parent / "examples" / "demo.py"), run_name="__main__")
-        for page_name, source in PICTURES.items():
-            shrink(Path("runs/demo") / source, DOCS / "pictures" / f"{page_name}.png")
+        for page, source in PICTURES.items():
+            shrink(Path("runs/demo") / source, DOCS / "pictures" / f"{page}.png")
 
 
-def folder(runs: Path, case: Case) -> Path:
-    """Where a case's run is."""
-    return runs / f"{case.recipe}-{case.data}"
+def _cases(names: list[str], figures: bool) -> Iterator[tuple[str, Section, Case]]:
+    for title, section in SECTIONS.items():
+        if (title == FIGURES) == figures:
+            for case in section.cases:
+                if not names or case.recipe in names:
+                    yield title, section, case
 
 
-def results(runs: Path) -> str:
-    """The page: for each section a table of the runs that are there, and the commands that make them again."""
-    parts = [HEAD]
-    for title, (cases, metrics) in SECTIONS.items():
-        found = [
-            (case, Run.open(folder(runs, case))) for case in cases if (folder(runs, case) / "report.html").exists()
+def key(title: str, case: Case) -> str:
+    """A case's name in results.json."""
+    return f"{title} / {case.folder}"
+
+
+def read(path: Path) -> dict[str, Row]:
+    """What was measured before."""
+    found: dict[str, Row] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def measured(run: Run, section: Section, how: dict[str, Any]) -> Row:
+    """A run's figures on the test split, and how they were come by."""
+    metrics = lookalike.evaluate(run.path, metrics=section.metrics, **how).metrics
+    last, environment = run.records()[-1], run.header["environment"]
+    return {
+        "metrics": {name: metric.json() for name, metric in metrics.items()},
+        "cells": {name: cell(metric) for name, metric in metrics.items()},
+        "steps": last["step"],
+        "seconds": last["seconds"],
+        "command": reproduce(run),
+        "evaluate": " ".join(f"--{name.replace('_', '-')} {value}" for name, value in how.items()),
+        "machine": ", ".join(f"{what} {environment[what]}" for what in ("torch", "device", "threads")),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def results(rows: dict[str, Row]) -> str:
+    """The page: for each section a table of what was measured, and the commands that make it again."""
+    parts, machines = [HEAD], set()
+    for title, section in SECTIONS.items():
+        found = [(case, rows[key(title, case)]) for case in section.cases if key(title, case) in rows]
+        if not found:
+            continue
+        asked = ["asked", "reported elsewhere"] if title == FIGURES else []
+        head = ["recipe", "data", *asked, *(m.replace("_", " ") for m in section.metrics), "steps", "training"]
+        lines = [
+            [
+                f"`{case.recipe}`",
+                case.data,
+                *([case.asked, case.stands] if asked else []),
+                *(row["cells"].get(m, "") for m in section.metrics),
+                f"{row['steps']:,}",
+                duration(row["seconds"]),
+            ]
+            for case, row in found
         ]
-        if found:
-            rows = [row(case, run, metrics) for case, run in found]
-            head = ["recipe", "data", *(m.replace("_", " ") for m in metrics), "steps", "training"]
-            commands = "\n".join("$ " + reproduce(run) for _, run in found)
-            parts.append(f"## {title}\n\n{table(head, rows)}\n\n```console\n{commands}\n```\n")
-            machine = found[0][1].header["environment"]
-    if len(parts) > 1:
-        said = ", ".join(f"{what} {machine[what]}" for what in ("torch", "device", "threads"))
-        parts.append(f"Measured with {said}.\n")
+        commands = "\n".join(
+            f"$ {row['command']}"
+            + (f"\n$ lookalike evaluate runs/docs/{case.folder} {row['evaluate']}" if row["evaluate"] else "")
+            for case, row in found
+        )
+        words = [section.words] if section.words else []
+        parts.append("\n\n".join([f"## {title}", *words, table(head, lines), f"```console\n{commands}\n```"]) + "\n")
+        machines |= {row["machine"] for _, row in found}
+    if machines:
+        parts.append(f"Measured with {'; '.join(sorted(machines))}.\n")
     return "\n".join(parts)
 
 
-def row(case: Case, run: Run, metrics: Iterable[str]) -> list[str]:
-    """One line of a table."""
-    found = lookalike.evaluate(run.path, metrics=tuple(metrics)).metrics
-    last = run.records()[-1]
-    return [
-        case.recipe,
-        case.data,
-        *(cell(found.get(m)) for m in metrics),
-        f"{last['step']:,}",
-        duration(last["seconds"]),
-    ]
-
-
-def cell(metric: lookalike.Metric | None) -> str:
+def cell(metric: lookalike.Metric) -> str:
     """A figure with its spread; a bound is marked."""
-    if metric is None:
-        return ""
-    spread = "" if metric.standard_error is None else f" ± {metric.standard_error:.2g}"
-    return f"{'<= ' if metric.kind == 'lower bound' else ''}{metric.value:.4g}{spread}"
+    return f"{'<= ' if metric.kind == 'lower bound' else ''}{metric.rounded}"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -166,7 +169,8 @@ def shrink(source: Path, target: Path) -> None:
 
 if __name__ == "__main__":
     given = sys.argv[1:]
+    flags = {word for word in given if word.startswith("--")}
     try:
-        main([word for word in given if word != "--quick"], quick="--quick" in given)
+        main([w for w in given if w not in flags], quick="--quick" in flags, figures="--figures" in flags)
     except lookalike.UserError as mistake:
         sys.exit(f"error: {mistake}")

@@ -1,6 +1,6 @@
 """Does a GAN lose modes? Eight narrow Gaussians on a circle, and two objectives.
 
-                      gan: relativistic, slopes held to 0          lsgan: least squares
+                      r3: relativistic, slopes held to 0           lsgan: least squares
     discriminator     softplus(D(fake) - D(real)) + r1 + r2        ((D(real) - 1)^2 + D(fake)^2) / 2
     generator         softplus(D(real) - D(fake))                  (D(fake) - 1)^2 / 2
 
@@ -15,7 +15,7 @@ from lookalike.pictures import points, stack
 
 real, _ = lookalike.open_data("ring8").test.first(1000)
 pictures = []
-for recipe in ("gan", "lsgan"):
+for recipe in ("r3", "lsgan"):
     run = lookalike.train(recipe, "ring8", out=f"runs/04/{recipe}", overwrite=True, steps=2500, batch_size=128)
     print(lookalike.evaluate(run, metrics=("modes_found", "high_quality")))
     pictures.append(points(lookalike.load(run).sample(1000, seed=0), real, names=(recipe, "")))

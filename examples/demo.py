@@ -65,7 +65,7 @@ BRANCHES = [
     Branch(
         "generative adversarial network",
         "no density:   a discriminator compares G(z) with data",
-        "gan",
+        "r3",
         "ring8",
         ("modes_found", "high_quality"),
         {"steps": 4000, "batch_size": 128},

@@ -31,8 +31,8 @@ class Training:
         minutes: wall-clock limit; where given, the schedule runs down to its end in that time.
         batch_size: items in one step, over all processes.
         lr: learning rate, one for all or `player=rate,player=rate`.
-        betas: of Adam; the first is the momentum of SGD.
-        optimiser: adam or sgd.
+        betas: of Adam; the first is the momentum of SGD, the second how long RMSprop remembers.
+        optimiser: adam, sgd or rmsprop.
         weight_decay: decoupled, as AdamW has it.
         schedule: cosine to zero after the warm-up, or constant.
         warmup: steps over which the rate rises from zero.
@@ -47,7 +47,7 @@ class Training:
     batch_size: Annotated[int, Range(1)] = 64
     lr: Annotated[PerPlayer, Range(0, above=True)] = 1e-3
     betas: Annotated[tuple[float, float], Range(0, 0.99999)] = (0.9, 0.999)
-    optimiser: Literal["adam", "sgd"] = "adam"
+    optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
     weight_decay: Annotated[float, Range(0)] = 0.0
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Annotated[int, Range(0)] = 100

@@ -59,7 +59,7 @@ def table(runs, tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def conditional(runs) -> str:
-    return runs("gan", "digits", width=4, latent=3, condition="concat")
+    return runs("r3", "digits", width=4, latent=3, condition="concat")
 
 
 # Sampling

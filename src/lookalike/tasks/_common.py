@@ -79,7 +79,7 @@ def latent_model(model: Model, what: str) -> Latent:
     if not isinstance(model, Latent):
         raise UserError(
             f"{what} needs a code, and {type(model).__name__} has none: "
-            "autoencoders, VAEs, flows and GANs have (conv-ae, vae, realnvp, gan)."
+            "autoencoders, VAEs, flows and GANs have (conv-ae, vae, realnvp, r3)."
         )
     return model
 
@@ -106,7 +106,7 @@ def draws(
     if not isinstance(model, Explicit | Implicit):
         raise UserError(
             f"{type(model).__name__} cannot be sampled: it has no prior on its code. "
-            "Train vae, realnvp, made, pixelcnn or gan to draw new items."
+            "Train vae, realnvp, made, pixelcnn or r3 to draw new items."
         )
     if truncation is not None and not model.truncates:
         raise UserError(

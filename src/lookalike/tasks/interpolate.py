@@ -104,7 +104,7 @@ def interpolate(
 
     Example:
         lookalike interpolate runs/photos -o path.png
-        lookalike interpolate runs/gan --n 10 --steps 16 --seed 1
+        lookalike interpolate runs/r3 --n 10 --steps 16 --seed 1
 
     Arguments:
         run: folder of the trained model.

@@ -151,7 +151,7 @@ def _labels(model: Model, label: str | None, n: int) -> Tensor | None:
         if label is not None:
             raise UserError(
                 "this model was trained without labels, so --label cannot choose a class: "
-                "train one that takes them (gan with --condition projection, cvae, pixelcnn with --conditional)."
+                "train one that takes them (r3 with --condition projection, cvae, pixelcnn with --conditional)."
             )
         return None
     return torch.arange(n) % len(classes) if label is None else torch.full((n,), label_index(model.spec, label))

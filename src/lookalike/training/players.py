@@ -150,5 +150,7 @@ def _optimiser(parameters: list[nn.Parameter], lr: float, numbers: Training) -> 
     fused: dict[str, Any] = {"fused": parameters[0].device.type in ("cpu", "cuda", "mps")}
     if numbers.optimiser == "sgd":
         return torch.optim.SGD(parameters, lr, momentum=numbers.betas[0], weight_decay=numbers.weight_decay, **fused)
+    if numbers.optimiser == "rmsprop":  # has no fused form
+        return torch.optim.RMSprop(parameters, lr, alpha=numbers.betas[1], weight_decay=numbers.weight_decay)
     betas = (float(numbers.betas[0]), float(numbers.betas[1]))
     return torch.optim.AdamW(parameters, lr, betas=betas, weight_decay=numbers.weight_decay, **fused)

@@ -103,6 +103,8 @@ def constrained(network: nn.Module) -> nn.Module:
     """The network, each of its weights divided by its largest singular value."""
     for module in network.modules():
         if isinstance(module, WEIGHTED):
+            if not module.weight.any():  # a residual block that starts as the identity: 0 / 0
+                module.reset_parameters()
             spectral_norm(module)
     return network
 

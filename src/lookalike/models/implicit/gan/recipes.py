@@ -5,7 +5,7 @@ images; on standardised points the same penalty hides the clusters and the same 
 
 Differs from the papers: the networks of images are small enough for a CPU (DCGAN's layout, 32 channels at
 the first halving), with batch normalisation in the generator of every one, which at a few thousand steps
-is what makes strokes out of blots; R3GAN (`gan`) has none, and much deeper residual networks.
+is what makes strokes out of blots; R3GAN (`r3`) has none, and much deeper residual networks.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _rows(**numbers: Any) -> dict[str, dict[str, Any]]:
 
 
 RECIPES = {
-    "gan": Recipe(
+    "r3": Recipe(
         gan,
         summary="relativistic pairs with flat slopes at data and samples (R3GAN): the one to begin with",
         reference="Huang et al. (2024), arXiv:2501.05441",
@@ -59,12 +59,29 @@ RECIPES = {
             **_rows(penalty_weight=0.01),
         },
     ),
-    "ns-gan": Recipe(
+    "r1": Recipe(
         gan,
-        summary="the original game with the generator's non-saturating loss, and R1",
-        reference="Goodfellow et al. (2014), arXiv:1406.2661; R1 of Mescheder et al. (2018), arXiv:1801.04406",
+        summary="the original game with the generator's non-saturating loss, and flat slopes at data",
+        reference="Mescheder et al. (2018), arXiv:1801.04406",
         options={"objective": "nonsaturating", "penalty": "r1"},
         by_kind={"images": {**DCGAN, "penalty_weight": 10.0}, **_rows(penalty_weight=0.003)},
+    ),
+    "gan": Recipe(
+        gan,
+        summary="the original game as it was written: minimax, and plain gradient descent with momentum",
+        reference="Goodfellow et al. (2014), arXiv:1406.2661, algorithm 1",
+        options={"objective": "minimax", "penalty": "none", "optimiser": "sgd"},
+        by_kind={
+            "images": {**DCGAN, "betas": (0.5, 0.999), "lr": 1e-2},
+            **_rows(betas=(0.5, 0.99), lr=5e-2),
+        },
+    ),
+    "ns-gan": Recipe(
+        gan,
+        summary="the original game, whose generator maximises log D so that it learns while it is losing",
+        reference="Goodfellow et al. (2014), arXiv:1406.2661, section 3",
+        options={"objective": "nonsaturating", "penalty": "none"},
+        by_kind={"images": {**DCGAN, "discriminator_norm": "batch"}, **_rows()},
     ),
     "dcgan": Recipe(
         gan,
@@ -86,6 +103,37 @@ RECIPES = {
         reference="Miyato et al. (2018), arXiv:1802.05957",
         options={"objective": "hinge", "penalty": "none", "constraint": "spectral"},
         by_kind={"images": DCGAN, **_rows()},
+    ),
+    "wgan": Recipe(
+        gan,
+        summary="the earth mover's distance, the discriminator's weights clipped to hold its slopes",
+        reference="Arjovsky et al. (2017), arXiv:1701.07875",
+        options={"objective": "wasserstein", "penalty": "none", "constraint": "clip", "optimiser": "rmsprop"},
+        by_kind={
+            "images": {**DCGAN, "n_critic": 5, "bound": 0.01, "lr": 5e-5, "betas": (0.0, 0.99)},
+            **_rows(n_critic=5, bound=0.1, lr=5e-4),
+        },
+    ),
+    "dragan": Recipe(
+        gan,
+        summary="the original game with slopes held to 1 around the data",
+        reference="Kodali et al. (2017), arXiv:1705.07215",
+        options={"objective": "nonsaturating", "penalty": "dragan"},
+        by_kind={"images": {**DCGAN, "penalty_weight": 10.0}, **_rows(penalty_weight=0.1)},
+    ),
+    "ebgan": Recipe(
+        gan,
+        summary="an autoencoder judges by its error, low at data and up to a margin at samples; codes pulled apart",
+        reference="Zhao et al. (2016), arXiv:1609.03126",
+        options={"objective": "energy", "critic": "autoencoder", "penalty": "none", "pull_away": 0.1},
+        by_kind={"images": {**DCGAN, "margin": 1.0}, **_rows(margin=1.0)},
+    ),
+    "began": Recipe(
+        gan,
+        summary="an autoencoder's error at samples is held at a share of that at data",
+        reference="Berthelot et al. (2017), arXiv:1703.10717",
+        options={"objective": "boundary", "critic": "autoencoder", "error": "absolute", "penalty": "none"},
+        by_kind={"images": {**DCGAN, "diversity": 0.7}, **_rows(diversity=0.7)},
     ),
     "wgan-gp": Recipe(
         gan,
