@@ -9,7 +9,7 @@ from .spec import Spec
 
 FORMAT = 1
 
-QUIET = ("gradient_norm", "lr", "items_per_second", "rate_")
+QUIET = ("gradient_norm", "lr", "items_per_second", "rate_", "update_ratio")
 """How the figures begin that are in the log, but are not told of a model."""
 
 
@@ -37,7 +37,7 @@ class Record(TypedDict):
 
     step: int
     seconds: float
-    split: Literal["train", "valid"]
+    split: Literal["train", "valid", "health"]
 
 
 class Header(TypedDict):

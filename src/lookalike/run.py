@@ -7,9 +7,9 @@
     report.html                  one self-contained page
     prior/                       of a VQ-VAE: a run on its codes, whose model is its prior
 
-A checkpoint appears whole or not at all (written beside, flushed, renamed); the last two and the one with the
-best validation figure are kept, and each is verified by its checksums before a byte of it is used. Nothing is
-ever unpickled.
+A checkpoint appears whole or not at all (written beside, flushed, renamed); the last two, the one with the best
+validation figure and the last that the doctor found healthy are kept, and each is verified by its checksums before a
+byte of it is used. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -56,7 +56,12 @@ class Run:
         recipe: resolved, as it was trained.
         spec: of the data it was trained on.
         networks: the user's own modules, where it was trained with such and they are at hand.
+        healthy: the step of a checkpoint that is kept beside the newest and the best.
+        ok: whether its training went on to its end, and was not ended by the doctor.
     """
+
+    healthy: int | None = None
+    ok: bool = True
 
     def __init__(self, path: Path, header: Mapping[str, Any], networks: Mapping[str, nn.Module] | None = None) -> None:
         self.path = path
@@ -159,7 +164,7 @@ class Run:
                 picture.unlink()
 
     def save(self, step: int, model: nn.Module, ema: nn.Module, state: Mapping[str, Any]) -> None:
-        """Write the checkpoint of a step, whole or not at all, and drop all but the last two and the best.
+        """Write the checkpoint of a step, whole or not at all, and drop all but the last two, the best and the healthy.
 
         Arguments:
             model: as it is being trained.
@@ -189,10 +194,16 @@ class Run:
             raise UserError(f"cannot save step {step} to {self.path}: {error}. {self._go_on()}") from None
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-        steps = self._judged()
+        kept = {self.healthy, *self._judged()[:1]}
         for old in self.checkpoints()[:-KEPT]:
-            if not steps or int(old.name) != steps[0]:
+            if step_of(old) not in kept:
                 shutil.rmtree(old)
+
+    def forget(self, step: int) -> None:
+        """Remove the checkpoints after a step, so that it is the newest."""
+        for newer in self.checkpoints():
+            if step_of(newer) > step:
+                shutil.rmtree(newer)
 
     def _go_on(self) -> str:
         last = self.checkpoints()[-1:]
@@ -347,6 +358,11 @@ def _clear(path: Path) -> None:
     """Remove what a training made of a run folder; what else lies there is the user's."""
     for old in (path / name for name in OURS):
         shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step a checkpoint was saved at."""
+    return int(checkpoint.name)
 
 
 def load(path: str | Path | Run, *, device: str = "cpu", **networks: nn.Module) -> Any:

@@ -23,10 +23,14 @@ from ..recipe import Recipe, find
 from ..run import Run, held
 from ..training.device import find_device
 from ..training.examine import Examiner
-from ..training.loop import Interrupted, between_milestones, fit
+from ..training.flaws import flaws
+from ..training.loop import Collapsed, Interrupted, fit
 from ..training.players import rates
 from ..training.processes import joined, led, own_device
 from ..training.progress import Line, duration
+from ..training.schedule import between_milestones
+from ..training.vitals import Vitals
+from ..training.watch import OnCollapse, Watch
 from ._common import say
 from ._finish import finish
 from .prior import coded
@@ -45,6 +49,7 @@ def train(
     precision: Literal["auto", "float32", "bf16"] = "auto",
     tensorboard: bool = False,
     prior: str | None = None,
+    on_collapse: OnCollapse = "warn",
     **given: Any,
 ) -> Run:
     """Train a recipe on data, and keep all of it in a run folder.
@@ -54,7 +59,7 @@ def train(
 
     Example:
         lookalike train vae photos/ -o runs/photos --minutes 10
-        lookalike train gan
+        lookalike train r3
         lookalike train realnvp table.csv --label kind --steps 3000
         lookalike train vqvae photos/ --prior pixelcnn
 
@@ -68,6 +73,8 @@ def train(
         device: auto, cpu, cuda or mps.
         precision: of the networks; auto takes bf16 where the model allows it and the hardware is fast at it.
         tensorboard: write the log for TensorBoard too, in the run folder.
+        on_collapse: what to do when the doctor finds the training ill: say so; stop, saved, with exit code 1; or
+            roll back to the last healthy checkpoint, with half the rate, at most three times.
         prior: recipe of a second run, on the codes of the first (vqvae), as `lookalike prior` trains it.
     """
     if resume and overwrite:
@@ -84,6 +91,8 @@ def train(
     if prior is not None:
         _check_prior(prior, model)
     rates(model, resolved.numbers)  # refused now, before anything is written
+    if on_collapse == "rollback" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError("--on-collapse rollback is for one process: choose stop or warn.")
     place = own_device(find_device(device))
     out = Path(out or f"runs/{recipe}-{_slug(opened.name)}")
     header = _header(resolved, opened, seed, place, precision, networks)
@@ -101,6 +110,7 @@ def train(
     with joined(place) as team, ExitStack() as holding:
         run = led(begin, team, place) or Run.open(out)
         run.networks = networks
+        between = between_milestones(resolved.numbers, opened)
         try:
             state = fit(
                 model,
@@ -111,7 +121,8 @@ def train(
                 device=place,
                 precision=precision,
                 resume=resume,
-                examine=Examiner(opened, out / "samples", seed, between_milestones(resolved.numbers, opened)),
+                examine=Examiner(opened, out / "samples", seed, between),
+                watch=Watch(Vitals(opened, seed, between), on_collapse, flaws(opened)) if team.leads else None,
                 line=Line(recipe, shown=team.leads),
                 team=team,
             )
@@ -119,6 +130,9 @@ def train(
             if team.leads:
                 say(f"{stopped}. Go on with the same command and --resume.")
             raise
+        except Collapsed as stopped:
+            say(str(stopped))
+            state, run.ok = stopped.state, False
         if team.leads:
             say(f"trained {state.step} steps in {duration(state.seconds)}")
             trained = state.average.eval()
@@ -150,7 +164,7 @@ def seeded_model(recipe: Recipe, data: Data, seed: int, networks: dict[str, nn.M
 def _sort(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, nn.Module], dict[str, Any]]:
     """What was given, as (for open_data, the user's own networks, for the recipe)."""
     of_data = options_of(open_data)
-    networks = {name: value for name, value in given.items() if isinstance(value, nn.Module)}
+    networks = {name: value for name, value in given.items() if callable(value)}  # modules, and samplers of codes
     how = {name: value for name, value in given.items() if name in of_data}
     rest = {name: value for name, value in given.items() if name not in how and name not in networks}
     return how, networks, rest

@@ -29,9 +29,10 @@ A_STEP = 3  # passes: forward, and backward at twice its cost
 
 
 class Allowance:
-    """Lets work be done as often as it takes no more than `SHARE` of the time."""
+    """Lets work be done as often as it takes no more than a share of the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: float = SHARE) -> None:
+        self.share = share
         self.next = -math.inf
 
     def spend(self, work: Callable[[], T]) -> T | None:
@@ -41,7 +42,7 @@ class Allowance:
             return None
         done = work()
         ended = time.monotonic()
-        self.next = ended + (ended - started) / SHARE
+        self.next = ended + (ended - started) / self.share
         return done
 
 

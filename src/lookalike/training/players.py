@@ -97,6 +97,7 @@ def play(
     rate: float = 1.0,
     seed: int = 0,
     accumulate: int = 1,
+    watched: bool = False,
     context: Callable[[], AbstractContextManager[object]],
     team: Team = ALONE,
 ) -> dict[str, Tensor]:
@@ -105,6 +106,7 @@ def play(
     Arguments:
         rate: what the learning rates are multiplied by at this step.
         accumulate: chunks the batch is played in, in lock step; their gradients add up to the batch's.
+        watched: whether how far each player moves is to be logged too, in lengths of its weights.
         context: makes the context the losses are computed in (autocast).
 
     Raises:
@@ -131,8 +133,19 @@ def play(
                 value = value.detach().float()
                 mean = value.mean() if value.dim() else value  # each small call counts: they are 1 % of a small step
                 logs[name] = mean if len(shares) == 1 else logs.get(name, 0) + mean * share
+        before = [p.detach().clone() for p in player.parameters] if watched else []
         logs[f"gradient_norm{suffix}"] = player.move(rate, team)
+        if watched:
+            logs[f"update_ratio{suffix}"] = moved(before, player.parameters)
     return logs
+
+
+@torch.no_grad()
+def moved(before: list[Tensor], after: list[nn.Parameter]) -> Tensor:
+    """|new - old| / |old| of all weights of a player, shape ()."""
+    length = torch.stack(torch._foreach_norm(before)).norm()
+    step = torch.stack(torch._foreach_norm(torch._foreach_sub([*after], before))).norm()
+    return step / length.clamp(min=1e-12)
 
 
 def under(context: Callable[[], AbstractContextManager[object]], turns: Iterator[Turn]) -> Iterator[Turn]:

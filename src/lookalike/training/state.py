@@ -9,6 +9,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from torch import Tensor
+
 from ..models.base import Model
 from ..recipe import Training
 from ..run import Run
@@ -22,7 +24,9 @@ class State:
     Attributes:
         ema: the averaged model; the model itself where the decay is 0.
         step: steps made. seconds: spent training, over all resumes.
-        lowered: what the rate is multiplied by after roll-backs. failures: how many there were.
+        lowered: what the rate is multiplied by after roll-backs. failures: how many there were, after a loss that
+            was not finite; rollbacks: ... after a finding of the doctor.
+        window: what was logged since the last line of the log, by name: the sum and how often.
     """
 
     def __init__(self, model: Model, numbers: Training) -> None:
@@ -36,6 +40,8 @@ class State:
         self.seconds = 0.0
         self.lowered = 1.0
         self.failures = 0
+        self.rollbacks = 0
+        self.window: dict[str, tuple[Tensor | float, int]] = {}
 
     @property
     def average(self) -> Model:
@@ -48,6 +54,8 @@ class State:
             "seconds": self.seconds,
             "lowered": self.lowered,
             "failures": self.failures,
+            "rollbacks": self.rollbacks,
+            "window": self.window,
             "averaged": self.ema.n_averaged,
             "optimisers": {name: player.optimiser.state_dict() for name, player in self.players.items()},
             "norms": {name: player.norm for name, player in self.players.items()},
@@ -56,6 +64,7 @@ class State:
     def _restore_beside(self, saved: dict[str, Any]) -> None:
         self.step, self.seconds = saved["step"], saved["seconds"]
         self.lowered, self.failures = saved["lowered"], saved["failures"]
+        self.rollbacks, self.window = saved.get("rollbacks", 0), saved.get("window", {})  # older runs have none
         self.ema.n_averaged.copy_(saved["averaged"])
         for name, player in self.players.items():
             player.optimiser.load_state_dict(saved["optimisers"][name])
@@ -84,4 +93,12 @@ class State:
         self.model.load_state_dict(snapshot["model"])
         self.average.load_state_dict(snapshot["ema"])
         self._restore_beside(copy.deepcopy(snapshot["beside"]))
-        self.lowered, self.failures = lowered, failures
+        self.lowered, self.failures, self.window = lowered, failures, {}
+
+    def go_back(self, run: Run, step: int) -> None:
+        """Return to the checkpoint of a step, with half the rate; what came after it is forgotten."""
+        lowered, rollbacks = self.lowered / 2, self.rollbacks + 1
+        run.rewind(step)
+        run.forget(step)
+        self.resume(run)
+        self.lowered, self.rollbacks = lowered, rollbacks
