@@ -3,8 +3,8 @@
 Each file of `lookalike.tasks` is a command. Its flags, their defaults, ranges and help are the
 parameters of its function and their docstring; a task that takes `**how` also gets the flags of
 `open_data`, and `train` those of the recipe that is named. Exit codes: 0 done; 1 done, and what was asked does
-not hold (`verify`), or the doctor ended a training (`train --on-collapse stop`); 2 the user's mistake, in a line that begins "error:"; 130 interrupted, after saving; a
-traceback is our bug.
+not hold (`verify`), or the doctor ended a training (`train --on-collapse stop`); 2 the user's mistake, in a line
+that begins "error:"; 130 interrupted, after saving; a traceback is our bug.
 """
 
 from __future__ import annotations

@@ -100,7 +100,8 @@ class Vitals:
         held, held_y = _onto(*_some(self.data.valid, self.n, self.seed), device)
         found: dict[str, Tensor] = {}
         with _watched(model) as dead, seeded(self.seed, device):
-            if isinstance(model, Implicit) or (self.thorough and isinstance(model, Explicit) and not model.draws_slowly):
+            drawn = isinstance(model, Implicit) or (self.thorough and not model.draws_slowly)
+            if drawn and isinstance(model, Implicit | Explicit):
                 fake = model.sample(len(x), y if model.conditional else None, seed=self.seed)
                 found |= self._of_samples(model, fake) if isinstance(model, Implicit) else {}
                 found |= self._copies(model, fake, held)
