@@ -7,9 +7,11 @@ import json
 import pytest
 
 from lookalike.data import DATASETS
+from lookalike.errors import UserError
 from lookalike.metrics import METRICS
-from lookalike.models.implicit.losses import OBJECTIVES, PENALTIES
-from lookalike.recipe import recipes
+from lookalike.models.implicit.losses import OBJECTIVES
+from lookalike.models.implicit.penalties import PENALTIES
+from lookalike.recipe import Recipe, find, recipes
 from lookalike.tasks.catalog import catalog
 
 
@@ -47,3 +49,24 @@ def test_a_table_fits_a_terminal_and_loses_no_word(monkeypatch):
     monkeypatch.setenv("COLUMNS", "1000")
     assert sorted(narrow.split()) == sorted(str(report).split())
     assert len(str(report).splitlines()) == 3 + len(report.rows)  # title, heads, a line a row, the note
+
+
+def test_a_recipe_is_shown_whole_and_its_data_make_it_again():
+    report = catalog("wgan-gp")
+    shown = {row["value"]: row for row in report.rows}
+    assert (shown["n_critic"]["images"], shown["penalty_weight"]["points"]) == ("5", "0.1")
+    assert shown["betas"]["table"] == "0,0.99"
+    for kind, saved in json.loads(json.dumps(report.json()))["by_kind"].items():
+        assert Recipe.from_json(saved).to_json() == find("wgan-gp").resolved(kind).to_json()
+
+
+def test_of_two_recipes_only_what_differs_is_shown():
+    report = catalog("wgan", "wgan-gp")
+    assert {(row["on"], row["value"]) for row in report.rows} >= {("images", "constraint"), ("table", "optimiser")}
+    assert all(row["wgan"] != row["wgan-gp"] for row in report.rows)
+    assert not any(row["value"] == "objective" for row in report.rows)
+    assert report.json()["differences"]["points"]["penalty"] == ["none", "wgan-gp"]
+    assert "do not differ" in str(catalog("r3", "r3"))
+    assert {row["value"]: row["realnvp"] for row in catalog("r3", "realnvp").rows}["penalty"] == "-"
+    with pytest.raises(UserError, match="nothing to compare"):
+        catalog("pixelcnn", "factor-analysis")
