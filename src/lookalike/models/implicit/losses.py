@@ -32,7 +32,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ...errors import UserError
-from .penalties import PENALTIES, PenaltyName, gradient_penalty  # noqa: F401  (the other half of this table)
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
