@@ -35,6 +35,13 @@ CASES: dict[str, list[tuple[Kind, dict[str, Any], str]]] = {
         ("images", {"objective": "boundary", "critic": "patch"}, "a patch critic may be"),
     ],
     "sign of an energy": [("points", {"objective": "hinge", "critic": "autoencoder"}, "hinge .* never above 0")],
+    "changes of a row": [("points", {"augment": ("translation",)}, "this data is points")],
+    "strength of no change": [("images", {"augment_strength": 0.5}, "which is not given")],
+    "steps of no noise": [("points", {"noise_steps": 100}, "which is 0")],
+    "packs by label": [
+        ("points", {"pack": 2, "condition": "concat"}, "a pack of 2 items"),
+        ("images", {"pack": 3, "categorical_codes": (4,)}, "a pack of 3 items"),
+    ],
     "patches of a row": [("table", {"critic": "patch"}, "table have no patches")],
     "patches by label": [
         ("images", {"critic": "patch", "condition": "projection"}, "not told of each patch"),

@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from torch import nn
 
+from ....nn.augment import Augmentation
 from ....nn.beside import Beside
 from ....nn.conv import Block, Norm
 from ....nn.doors import Door
@@ -42,6 +43,7 @@ from .critics import (
 )
 from .gan import GAN, has_batch_norm
 from .refusals import refuse
+from .view import View
 
 
 def gan(
@@ -68,6 +70,11 @@ def gan(
     categorical_codes: Annotated[tuple[int, ...] | None, Range(2)] = None,
     continuous_codes: Annotated[int, Range(0)] = 0,
     info_weight: Annotated[float, Range(0, above=True)] = 1.0,
+    augment: tuple[Augmentation, ...] | None = None,
+    augment_strength: Annotated[float | None, Range(0, 1)] = None,
+    instance_noise: Annotated[float, Range(0)] = 0.0,
+    noise_steps: Annotated[int | None, Range(1)] = None,
+    pack: Annotated[int, Range(1)] = 1,
     n_critic: Annotated[int, Range(1)] = 1,
     diversity: Annotated[float | None, Range(0, 1, above=True)] = None,
     gain: Annotated[float | None, Range(0, above=True)] = None,
@@ -106,6 +113,11 @@ def gan(
         categorical_codes: sizes of codes that the generator is to show without labels, such as 10 or 10,4.
         continuous_codes: how many numbers it is to show.
         info_weight: of telling the codes.
+        augment: how images of data and samples are changed before they are judged, such as colour,translation,cutout.
+        augment_strength: of these, from 0 to 1; 1 if not given.
+        instance_noise: deviation of noise on what is judged at the first step, in units of the door.
+        noise_steps: over which that noise falls to 0; 5000 if not given.
+        pack: items that are judged together, which shows that samples are too much alike.
         n_critic: turns of the discriminator before each of the generator.
         diversity: of boundary, energy of samples over that of data; 0.5 if not given.
         gain: of boundary's controller; 0.001 if not given.
@@ -119,12 +131,15 @@ def gan(
             with a condition it takes labels (B,) as a second argument; codes are the last entries of z.
         discriminator: your own, from an item as the door gives it (images in [-1, 1]) to a logit (B, 1), and
             beside it a logit for each class to tell, for each category of a code, and mean and log deviation of
-            each number; with concat or projection it takes labels (B,) as a second argument.
+            each number; with concat or projection it takes labels (B,) as a second argument. Of a pack it takes
+            the items beside each other, (B, pack * C, H, W) or (B, pack * D).
     """
     told_codes = Codes(tuple(categorical_codes or ()), continuous_codes)
     own = None if discriminator is None else has_batch_norm(discriminator)
     batch_norm = discriminator_norm == "batch" if own is None else own
     refuse(SimpleNamespace(**locals(), codes=told_codes.width > 0))
+    view = View(augment or (), 1.0 if augment_strength is None else augment_strength)
+    view = view._replace(noise=instance_noise, noise_steps=noise_steps or 5000, pack=pack)
     shape, K = Door(spec).shape, len(spec.classes) if condition != "none" else 0
     told = Told(K if condition == "classifier" else 0, told_codes, class_weight, info_weight)
     latent = (latent or (100 if spec.kind == "images" else shape[0])) + told_codes.width
@@ -133,6 +148,7 @@ def gan(
     else:
         generator = to_data(latent + K, shape, Sizes(width, depth, block, generator_norm))
         generator = Beside(generator, K) if K else generator
+    shape = (pack * shape[0], *shape[1:])
     if discriminator is None:
         sizes = Sizes(width, depth, block, discriminator_norm)
         if critic == "autoencoder":
@@ -160,4 +176,5 @@ def gan(
         n_critic=n_critic,
         conditional=condition != "none",
         told=told,
+        view=view,
     )

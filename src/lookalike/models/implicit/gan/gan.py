@@ -30,6 +30,7 @@ from ..penalties import Price, pull_away
 from .balance import Controller
 from .conditions import NOTHING, Told
 from .critics import clip
+from .view import PLAIN, View
 
 
 class GAN(Implicit, Latent, Judging, Informed):
@@ -50,6 +51,7 @@ class GAN(Implicit, Latent, Judging, Informed):
         conditional: whether labels y, shape (B,), are a second argument of the generator, and of the
             discriminator where it is not to tell them.
         told: what the discriminator says beside its logit: classes, and the codes that end z.
+        view: what it is shown of items; a pack of them is one h to it.
     """
 
     truncates = True
@@ -69,6 +71,7 @@ class GAN(Implicit, Latent, Judging, Informed):
         n_critic: int = 1,
         conditional: bool = False,
         told: Told = NOTHING,
+        view: View = PLAIN,
     ) -> None:
         super().__init__(spec)
         self.generator = generator
@@ -82,6 +85,7 @@ class GAN(Implicit, Latent, Judging, Informed):
         self.n_critic = n_critic
         self.conditional = conditional
         self.told = told
+        self.view = view
         # Three digits are too few for narrow modes of a row; images have no more than that.
         self.bf16 = spec.kind == "images"
         # Batch statistics of data and samples must not mix; without them one pass for both is faster.
@@ -91,13 +95,13 @@ class GAN(Implicit, Latent, Judging, Informed):
         return {"discriminator": self.discriminator, "generator": self.generator}
 
     def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
-        real, y = self.door.enter(x), y if self.conditional else None
+        data, y = self.door.enter(x), y if self.conditional else None
         # The discriminator learns to tell data from samples ...
         for i in range(self.n_critic):
             with torch.set_grad_enabled(i == self.n_critic - 1):
                 z = self.prior(len(x))
-                samples = self.generate(z, y)
-            fake = samples.detach()
+                samples = self.view(self.generate(z, y), step)
+            real, fake = self.view(data, step), samples.detach()
             (real_logits, real_told), (fake_logits, fake_told) = self._judge(real, fake, y)
             loss, logs = self._loss(real_logits, fake_logits)
             extra, told = self.told.loss(fake_told, z, y, real_told)
@@ -207,10 +211,15 @@ class GAN(Implicit, Latent, Judging, Informed):
 
     def judge(self, x: Tensor, fake: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         y = self._labels(y if self.conditional else None, len(x))
-        (real_logits, _), (fake_logits, _) = self._judge(self.door.enter(x), self.door.enter(fake), y)
+        real, made = (self.view.packed(self.door.enter(items)) for items in (x, fake))
+        (real_logits, _), (fake_logits, _) = self._judge(real, made, y)
         loss, _ = self._loss(real_logits, fake_logits)
         # Of patches the mean: an item's logit.
-        return loss, real_logits.view(len(x), -1).mean(1), fake_logits.view(len(x), -1).mean(1)
+        return (
+            loss,
+            real_logits.reshape(len(real_logits), -1).mean(1),
+            fake_logits.reshape(len(fake_logits), -1).mean(1),
+        )
 
     def _loss(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective's loss of the discriminator, shape (), and what to watch."""

@@ -58,6 +58,22 @@ REFUSALS: Mapping[str, Refusal] = {
         "the {objective} objective wants the logits of data above those of samples by sign, and minus an autoencoder's "
         "error is never above 0: choose --objective energy, boundary, relativistic or wasserstein.",
     ),
+    "changes of a row": Refusal(
+        lambda c: c.augment is not None and c.spec.kind != "images",
+        "--augment changes images, and this data is {spec.kind}: use --instance-noise.",
+    ),
+    "strength of no change": Refusal(
+        lambda c: c.augment is None and c.augment_strength is not None,
+        "--augment-strength is of --augment, which is not given.",
+    ),
+    "steps of no noise": Refusal(
+        lambda c: c.instance_noise == 0 and c.noise_steps is not None,
+        "--noise-steps is of --instance-noise, which is 0.",
+    ),
+    "packs by label": Refusal(
+        lambda c: c.pack > 1 and (c.condition != "none" or c.codes),
+        "a pack of {pack} items has no one label or code: leave out --pack, or choose --condition none without codes.",
+    ),
     "patches of a row": Refusal(
         lambda c: c.critic == "patch" and c.spec.kind != "images",
         "--critic patch is for images: {spec.kind} have no patches.",
