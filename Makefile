@@ -43,8 +43,9 @@ check: .venv/.dev  ## what each commit must pass: style, types, import rules, th
 bench: .venv/.test  ## speed beside what one would pick instead; figures in benchmarks/results
 	$(BIN)/python -m benchmarks
 
-proof: .venv/.test  ## the slow proofs: real training
+proof: .venv/.test  ## the slow proofs: real training, and the figures of docs/results.md beside published ones; hours
 	$(BIN)/python -m pytest -q -m proof --timeout 3600 -n 0
+	$(BIN)/python docs/make.py --figures
 
 docs: .venv/.core  ## make docs/results.md and the pictures of the README from runs
 	$(BIN)/python docs/make.py

@@ -6,7 +6,7 @@
     python docs/make.py --quick               a few steps each, to see that it works, into runs/docs-quick
 
 Runs are kept in runs/docs and taken up where they were stopped. What was measured is kept in results.json, beside
-the weights it is of, and results.md is written from that; the figures come from `evaluate` and from nowhere else.
+the training it is of, and results.md is written from that; the figures come from `evaluate` and from nowhere else.
 """
 
 from __future__ import annotations
@@ -61,10 +61,11 @@ def main(names: list[str], *, quick: bool, figures: bool) -> None:
         options = {name: value for name, value in options.items() if value is not None}
         lookalike.train(case.recipe, case.data, out=path, resume=True, **options)
         run = Run.open(path)
-        weights = run.weights_hash()
-        if rows.get(key(title, case), {}).get("weights") != weights:
+        last = run.records()[-1]
+        trained = {"steps": last["step"], "seconds": last["seconds"]}
+        if not trained.items() <= rows.get(key(title, case), {}).items():
             how = {**case.evaluate, **({"limit": 20, "importance_samples": 2, "samples": 20} if quick else {})}
-            rows[key(title, case)] = {"weights": weights, **measured(run, section, how)}
+            rows[key(title, case)] = {**trained, **measured(run, section, how)}
             write_atomically(home / "results.json", (json.dumps(rows, indent=1, sort_keys=True) + "\n").encode())
             write_atomically(home / "results.md", results(rows).encode())
             print(f"measured {case.folder}")
@@ -97,14 +98,14 @@ def read(path: Path) -> dict[str, Row]:
 def measured(run: Run, section: Section, how: dict[str, Any]) -> Row:
     """A run's figures on the test split, and how they were come by."""
     metrics = lookalike.evaluate(run.path, metrics=section.metrics, **how).metrics
-    last, environment = run.records()[-1], run.header["environment"]
+    environment = run.header["environment"]
     return {
         "metrics": {name: metric.json() for name, metric in metrics.items()},
         "cells": {name: cell(metric) for name, metric in metrics.items()},
-        "steps": last["step"],
-        "seconds": last["seconds"],
         "command": reproduce(run),
-        "evaluate": " ".join(f"--{name.replace('_', '-')} {value}" for name, value in how.items()),
+        "evaluate": " ".join(
+            [f"lookalike evaluate {run.path}", *(f"--{name.replace('_', '-')} {value}" for name, value in how.items())]
+        ),
         "machine": ", ".join(f"{what} {environment[what]}" for what in ("torch", "device", "threads")),
         "date": time.strftime("%Y-%m-%d"),
     }
@@ -130,11 +131,7 @@ def results(rows: dict[str, Row]) -> str:
             ]
             for case, row in found
         ]
-        commands = "\n".join(
-            f"$ {row['command']}"
-            + (f"\n$ lookalike evaluate runs/docs/{case.folder} {row['evaluate']}" if row["evaluate"] else "")
-            for case, row in found
-        )
+        commands = "\n".join(f"$ {row['command']}\n$ {row['evaluate']}" for _, row in found)
         words = [section.words] if section.words else []
         parts.append("\n\n".join([f"## {title}", *words, table(head, lines), f"```console\n{commands}\n```"]) + "\n")
         machines |= {row["machine"] for _, row in found}
