@@ -116,7 +116,7 @@ SECTIONS: dict[str, Section] = {
         ],
         ("nats", "nats_iw", "bits_per_dim"),
         "On the test split of data as others have it: MNIST drawn binary anew each time (`--binarize dynamic`), the\n"
-        "fixed binary MNIST, and images of 256 levels. What was asked was asked of at most two hours of two cores; each\n"
-        "row says the minutes it had of one, shared with other work, and is a miss where it is one.",
+        "fixed binary MNIST, and images of 256 levels. What was asked was asked of at most two hours of two cores;\n"
+        "each row says the minutes it had of one, shared with other work, and is a miss where it is one.",
     ),
 }
