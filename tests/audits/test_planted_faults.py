@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -12,13 +13,17 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.optim.swa_utils import AveragedModel
 
 from lookalike.audits.base import Subject, UnfitError, shake
 from lookalike.audits.table import AUDITS
 from lookalike.models.base import Bounded, Completer, Encoder, Implicit, Model, Turn, seeded
+from lookalike.models.implicit.losses import OBJECTIVES
 from lookalike.models.tractable.autoregressive.raster import CausalNetwork, naive
-from lookalike.recipe import find
+from lookalike.recipe import Training, find
 from lookalike.spec import Column, Spec
+from lookalike.training.ema import averaged
 
 IMAGES = Spec("images", (1, 5, 5), 2)
 COLOUR = Spec("images", (3, 4, 4), 4)
@@ -28,6 +33,7 @@ TINY: dict[str, dict[str, Any]] = {
     "made": {"width": 16, "depth": 1},
     "realnvp": {"width": 8, "depth": 1, "couplings": 4},
     "mlp-vae": {"hidden": (16,), "latent": 2},
+    **{name: {"width": 4, "latent": 2} for name in ("r1", "wgan-gp", "sngan", "wgan", "ebgan")},
 }
 """Recipes and sizes, small."""
 
@@ -52,7 +58,7 @@ def subject(recipe: str, spec: Spec, plant: Callable[[Any], None] = lambda _: No
     def small(spec: Spec) -> Model:
         return shake(blank(spec), items(spec), None, 0)
 
-    return Subject(small(spec), items(spec), None, blank, small)
+    return Subject(small(spec), items(spec), None, blank, small, 0, resolved.numbers, averaged)
 
 
 def leaky_mask(model: Any) -> None:
@@ -186,6 +192,68 @@ def redrawn(model: Any) -> None:
     model.complete = lambda x, mask, *given, **named: complete(x, torch.zeros_like(mask), *given, **named)
 
 
+def other_constant(model: Any) -> None:
+    mean_of_both = model.objective.discriminator
+    model.objective = model.objective._replace(discriminator=lambda real, fake: mean_of_both(real, fake) / 2)
+
+
+def saturating(model: Any) -> None:
+    model.objective = model.objective._replace(generator=OBJECTIVES["minimax"].generator)
+
+
+def norms_of(slopes: Callable[[Tensor], Tensor]) -> Callable[[Any], None]:
+    """A 1-centred penalty on other norms than those of items."""
+
+    def forward(self: Any, old: Any, critic: Any, real: Tensor, *rest: Any) -> Any:
+        h = real.clone().requires_grad_()
+        (slope,) = torch.autograd.grad(critic(h).sum(), h, create_graph=True)
+        paid = (slopes(slope) - 1).square().mean()
+        return paid, {"penalty": paid}
+
+    return lambda model: replaced(model.price, forward=forward)
+
+
+def without_its_half(model: Any) -> None:
+    def forward(self: Any, old: Any, *given: Any) -> Any:
+        paid, said = old(self, *given)
+        return paid, {**said, "penalty": 2 * said["penalty"]}
+
+    replaced(model.price, forward=forward)
+
+
+def with_themselves(model: Any) -> None:
+    def forward(self: Any, old: Any, codes: Tensor) -> Tensor:
+        directions = nn.functional.normalize(codes, dim=1)
+        return (directions @ directions.T).square().mean()
+
+    replaced(model.pull_away, forward=forward)
+
+
+class Frobenius(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / weight.norm()
+
+
+def of_another_norm(model: Any) -> None:
+    for module in model.discriminator.modules():
+        if parametrize.is_parametrized(module, "weight"):
+            parametrize.remove_parametrizations(module, "weight")
+            parametrize.register_parametrization(module, "weight", Frobenius())
+
+
+def never_clipped(model: Any) -> None:
+    def turns(self: Any, old: Any, *given: Any) -> Any:
+        bound, self.bound = self.bound, 0.0
+        yield from old(self, *given)
+        self.bound = bound
+
+    replaced(model, turns=turns)
+
+
+def judged_in_batch(model: Any) -> None:
+    model.discriminator = InBatch(model.discriminator, 2)
+
+
 FAULTS: dict[str, tuple[str, str, Spec, Callable[[Any], None]]] = {
     "a pixel that sees itself": ("causality", "pixelcnn", IMAGES, leaky_mask),
     "a channel that sees itself": ("causality", "pixelcnn", COLOUR, leaky_mask),
@@ -206,6 +274,15 @@ FAULTS: dict[str, tuple[str, str, Spec, Callable[[Any], None]]] = {
     "a seed that is not heard": ("seeds", "made", POINTS, unseeded),
     "a seed that moves the user's": ("seeds", "made", POINTS, disturbing),
     "completion that draws all anew": ("completion", "pixelcnn", IMAGES, redrawn),
+    "a discriminator that looks at the batch": ("companions", "r1", POINTS, judged_in_batch),
+    "half a loss": ("equilibrium", "r1", POINTS, other_constant),
+    "a generator's loss that saturates": ("saturation", "r1", POINTS, saturating),
+    "a norm over the batch": ("penalties", "wgan-gp", POINTS, norms_of(lambda s: s.norm())),
+    "norms of rows of pixels": ("penalties", "wgan-gp", IMAGES, norms_of(lambda s: s.norm(dim=-1))),
+    "R1 without its half": ("penalties", "r1", POINTS, without_its_half),
+    "codes that are pulled from themselves": ("pull-away", "ebgan", POINTS, with_themselves),
+    "a norm that is not spectral": ("spectral norm", "sngan", IMAGES, of_another_norm),
+    "weights that are never clipped": ("clip", "wgan", POINTS, never_clipped),
 }
 
 
@@ -224,8 +301,32 @@ def test_a_planted_fault_is_found_and_without_it_the_audit_passes(fault: str) ->
     assert sound.ok, (sound.value, sound.tolerance, sound.note)
 
 
+class Forgetting(AveragedModel):
+    """An average whose buffers stay what they were."""
+
+    def update_parameters(self, model: nn.Module) -> None:
+        before = [b.clone() for b in self.module.buffers()]
+        super().update_parameters(model)
+        for buffer, old in zip(self.module.buffers(), before, strict=True):
+            buffer.copy_(old)
+
+
+KEPT: dict[str, dict[str, Any]] = {
+    "averaging": {"averaged": lambda model, decay: Forgetting(model, use_buffers=True)},
+    "optimiser's numbers": {"numbers": Training(betas=(0, 0.9))},
+}
+"""Faults in what is beside a model."""
+
+
+@pytest.mark.parametrize("audit", KEPT)
+def test_a_fault_beside_the_model_is_found_and_without_it_the_audit_passes(audit: str) -> None:
+    sound = subject("r1", IMAGES)  # with batch statistics
+    assert AUDITS[audit](sound).ok
+    assert not AUDITS[audit](dataclasses.replace(sound, **KEPT[audit])).ok
+
+
 def test_every_audit_has_a_fault_that_it_finds() -> None:
-    assert {audit for audit, *_ in FAULTS.values()} == set(AUDITS)
+    assert {audit for audit, *_ in FAULTS.values()} | set(KEPT) == set(AUDITS)
 
 
 class Line(Bounded, Encoder):

@@ -19,8 +19,8 @@ from lookalike.models.implicit.penalties import (
     SHARE,
     PenaltyName,
     Price,
+    PullAway,
     gradient_penalty,
-    pull_away,
 )
 
 SHAPES = [(5,), (1, 4, 4), (3, 6, 5)]
@@ -247,8 +247,8 @@ def test_a_measured_weight_makes_the_penalty_a_share_of_the_objectives_force_and
 
 def test_pull_away_is_0_for_orthogonal_codes_and_1_for_alike_ones():
     orthogonal = torch.linalg.qr(torch.randn(6, 6)).Q * torch.rand(6, 1)
-    assert pull_away(orthogonal).item() == pytest.approx(0, abs=1e-6)
+    assert PullAway(1.0)(orthogonal).item() == pytest.approx(0, abs=1e-6)
     alike = torch.randn(1, 6) * torch.tensor([[1.0], [-3.0], [0.2]])  # directions count, and not their sign
-    assert pull_away(alike).item() == pytest.approx(1, abs=1e-6)
+    assert PullAway(1.0)(alike).item() == pytest.approx(1, abs=1e-6)
     a = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])  # cosines squared 1/2, 1/2, 0
-    assert pull_away(a).item() == pytest.approx(1 / 3, abs=1e-6)
+    assert PullAway(1.0)(a).item() == pytest.approx(1 / 3, abs=1e-6)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from ..models.base import Model, seeded
+from ..recipe import Training
 from ..spec import Spec
 
 
@@ -50,6 +52,8 @@ class Subject:
         blank: the same model before any weights were put into it; None where only its maker can build it.
         small: the same recipe for other data, with weights of its own that are all at work; None as above.
         seed: of whatever is drawn.
+        numbers: of the optimiser it is trained with, where that is known.
+        averaged: makes the average a training keeps, of a model and a decay; `update_parameters(model)` moves it.
     """
 
     model: Model
@@ -58,6 +62,8 @@ class Subject:
     blank: Callable[[], Model] | None
     small: Callable[[Spec], Model] | None
     seed: int = 0
+    numbers: Training | None = None
+    averaged: Callable[[Model, float], AveragedModel] | None = None
 
     @functools.cached_property
     def double(self) -> Model:
@@ -74,13 +80,14 @@ def shake(model: Model, x: Tensor, y: Tensor | None, seed: int) -> Model:
         x, y: items for layers that are set by the first batch.
     """
     with seeded(seed, model.device):
-        for _ in model.train().turns(x, y, 0):
-            pass
         with torch.no_grad():
             for parameter in model.parameters():
                 noise = torch.randn_like(parameter)
                 spread = parameter.std() if parameter.numel() > 1 else 0.0
                 parameter.add_(noise * (0.3 * spread + 0.03))
+        # What the first batch sets comes last: it keeps a deep flow from running away.
+        for _ in model.train().turns(x, y, 0):
+            pass
     return model.eval()
 
 

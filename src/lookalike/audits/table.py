@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from .adversarial import apart, clipped, equilibrium, penalties, saturation, spectral
 from .autoregressive import cached, causality, chain
 from .base import Finding, Subject
 from .bound import bounds
 from .flow import inverse, log_det
+from .kept import averaging, numbers
 from .probability import drawn, normalised
 from .use import coldest, companions, completion, saving, seeds
 
@@ -25,4 +27,12 @@ AUDITS: Mapping[str, Callable[[Subject], Finding]] = {
     "companions": companions,
     "completion": completion,
     "saving": saving,
+    "averaging": averaging,
+    "optimiser's numbers": numbers,
+    "equilibrium": equilibrium,
+    "saturation": saturation,
+    "penalties": penalties,
+    "pull-away": apart,
+    "spectral norm": spectral,
+    "clip": clipped,
 }

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from ..models.base import Completer, Encoder, Explicit, Implicit, Latent, Model, seeded
+from ..models.base import Completer, Encoder, Explicit, Implicit, Judging, Latent, Model, seeded
 from ..models.tractable.autoregressive.raster import Raster
 from ..models.tractable.flow.flow import Flow
 from .base import Finding, Subject, UnfitError, apart, largest
@@ -49,6 +49,8 @@ def _of_items(model: Model, y: Tensor | None) -> Iterator[tuple[str, Callable[[T
         yield "log_prob", lambda x: model.log_prob(x, y)
     if isinstance(model, Encoder):
         yield "encode", lambda x: model.encode(x, y)
+    if isinstance(model, Judging):
+        yield "judge", lambda x: model.judge(x, x, y)[1]
 
 
 def _drawn_with_others(model: Raster, subject: Subject) -> Tensor:

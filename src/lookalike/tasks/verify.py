@@ -28,6 +28,7 @@ from ..recipe import Recipe, find, recipes
 from ..report import Report
 from ..run import Run
 from ..spec import Column, Kind, Spec
+from ..training.ema import averaged
 from ._common import open_run, open_run_data, say
 from ._output import counter, output, png, write
 
@@ -131,14 +132,15 @@ def _of_run(run: Run | None, model: Model, data: str | None, seed: int, how: Map
     small = None
     if run is not None and not run.header["networks"]:  # networks of one's own are of one size
         small = functools.partial(_small, run.recipe, model.spec.classes, seed)
-    return Subject(model, x, y, again, small, seed), of
+    numbers = None if run is None else run.recipe.numbers
+    return Subject(model, x, y, again, small, seed, numbers, averaged), of
 
 
 def _subject(recipe: Recipe, model: Model, x: Tensor, y: Tensor | None, seed: int) -> Subject:
     """A model of a resolved recipe, which can be built again, also small."""
     blank = functools.partial(recipe.model, model.spec)
     small = functools.partial(_small, recipe, model.spec.classes, seed)
-    return Subject(model, x, y if model.conditional else None, blank, small, seed)
+    return Subject(model, x, y if model.conditional else None, blank, small, seed, recipe.numbers, averaged)
 
 
 def _emptied(model: Model) -> Model:

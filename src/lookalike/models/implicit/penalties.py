@@ -155,18 +155,25 @@ def _force(loss: Tensor, of: Sequence[Tensor]) -> Tensor:
     return torch.stack([g.norm() for g in gradients if g is not None]).norm().float()
 
 
-def pull_away(codes: Tensor) -> Tensor:
-    """The mean squared cosine between codes of different samples, shape (): 0 if all are orthogonal, 1 if alike.
+class PullAway(nn.Module):
+    """The mean squared cosine between codes of different samples: 0 if all are orthogonal, 1 if all are alike.
 
         1 / (B (B - 1)) sum_i sum_{j != i} (s_i . s_j / |s_i| |s_j|)^2
 
     Zhao et al. (2016), arXiv:1609.03126, eq. 6.
 
     Arguments:
-        codes: shape (B, ...), B at least 2.
+        weight: in the generator's loss.
     """
-    directions = F.normalize(precise(codes).flatten(1), dim=1)
-    B = len(directions)
-    cosines = directions @ directions.T
-    others = cosines.square().sum() - cosines.diagonal().square().sum()
-    return others / max(1, B * (B - 1))
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """The term without its weight, shape (), of codes, shape (B, ...)."""
+        directions = F.normalize(precise(codes).flatten(1), dim=1)
+        B = len(directions)
+        cosines = directions @ directions.T
+        others = cosines.square().sum() - cosines.diagonal().square().sum()
+        return others / max(1, B * (B - 1))

@@ -26,7 +26,7 @@ from ....options import Range
 from ....spec import Spec
 from ..losses import OBJECTIVES, ObjectiveName
 from ..losses import objective as objective_of
-from ..penalties import PENALTIES, PenaltyName, Price
+from ..penalties import PENALTIES, PenaltyName, Price, PullAway
 from .balance import Controller
 from .conditions import Codes, Told
 from .critics import (
@@ -170,7 +170,7 @@ def gan(
         latent=latent,
         objective=objective_of(objective, coding=coding, margin=margin, smoothing=smoothing),
         price=Price(held, penalty_weight, penalty_every, penalty_halflife),
-        pull_away=pull_away,
+        pull_away=PullAway(pull_away) if pull_away > 0 else None,
         bound=(bound or 0.01) if constraint == "clip" else 0.0,
         controller=Controller(diversity or 0.5, gain or 1e-3) if balanced else None,
         n_critic=n_critic,

@@ -26,7 +26,7 @@ from ....spec import Spec
 from ...base import Implicit, Informed, Judging, Latent, Turn, seeded
 from ..losses import Objective
 from ..noise import normal
-from ..penalties import Price, pull_away
+from ..penalties import Price, PullAway
 from .balance import Controller
 from .conditions import NOTHING, Told
 from .critics import clip
@@ -44,7 +44,7 @@ class GAN(Implicit, Latent, Judging, Informed):
         latent: length of z.
         objective: what both are after.
         price: of the discriminator's slopes.
-        pull_away: weight of the pull-away term on the codes of samples, which the discriminator then tells (EBGAN).
+        pull_away: of the codes of samples, which the discriminator then tells (EBGAN).
         bound: of the discriminator's parameters, to which they are clipped after each of its moves; 0 for none.
         controller: of an objective that is balanced (BEGAN).
         n_critic: turns of the discriminator before each of the generator.
@@ -65,7 +65,7 @@ class GAN(Implicit, Latent, Judging, Informed):
         latent: int,
         objective: Objective,
         price: Price,
-        pull_away: float = 0.0,
+        pull_away: PullAway | None = None,
         bound: float = 0.0,
         controller: Controller | None = None,
         n_critic: int = 1,
@@ -103,7 +103,7 @@ class GAN(Implicit, Latent, Judging, Informed):
                 samples = self.view(self.generate(z, y), step)
             real, fake = self.view(data, step), samples.detach()
             (real_logits, real_told), (fake_logits, fake_told) = self._judge(real, fake, y)
-            loss, logs = self._loss(real_logits, fake_logits)
+            loss, logs = self.loss_of(real_logits, fake_logits)
             extra, told = self.told.loss(fake_told, z, y, real_told)
             if self.price.due(step * self.n_critic + i):
                 parameters = list(self.discriminator.parameters())
@@ -118,9 +118,9 @@ class GAN(Implicit, Latent, Judging, Informed):
         with torch.no_grad():
             against = self.logits(real, y) if self.objective.relative else fake_logits
         extra, told = self.told.loss(fake_told, z, y)[0], {}
-        if self.pull_away:
-            told = {"pull_away": pull_away(fake_told)}
-            extra = extra + self.pull_away * told["pull_away"]
+        if self.pull_away is not None:
+            told = {"pull_away": self.pull_away(fake_told)}
+            extra = extra + self.pull_away.weight * told["pull_away"]
         yield Turn("generator", self.objective.generator(fake_logits, against) + extra, told)
         if self.controller is not None:
             self.controller.follow(real_logits, fake_logits)
@@ -213,7 +213,7 @@ class GAN(Implicit, Latent, Judging, Informed):
         y = self._labels(y if self.conditional else None, len(x))
         real, made = (self.view.packed(self.door.enter(items)) for items in (x, fake))
         (real_logits, _), (fake_logits, _) = self._judge(real, made, y)
-        loss, _ = self._loss(real_logits, fake_logits)
+        loss, _ = self.loss_of(real_logits, fake_logits)
         # Of patches the mean: an item's logit.
         return (
             loss,
@@ -221,7 +221,7 @@ class GAN(Implicit, Latent, Judging, Informed):
             fake_logits.reshape(len(fake_logits), -1).mean(1),
         )
 
-    def _loss(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss_of(self, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The objective's loss of the discriminator, shape (), and what to watch."""
         logs = {"real_logits": real_logits.mean(), "fake_logits": fake_logits.mean()}
         if self.controller is None:
