@@ -22,6 +22,7 @@ from .pictures import curves, in_plane
 from .recipe import Training, recipes
 from .report import Metric, Report, html_table
 from .run import Run
+from .training.health import judge
 from .training.progress import duration
 
 PICTURES = "pictures"
@@ -92,6 +93,7 @@ def write_page(
         page.compared(reconstructions or _picture_in(run, "reconstructions.png")),
         page.over_time(),
         page.numbers(report),
+        page.health(),
         page.curves(),
         page.recipe(),
         page.environment(),
@@ -199,8 +201,27 @@ class _Page:
             parts.append(self._table(rows, "What was not measured, and why."))
         return "".join(parts)
 
+    def health(self) -> str:
+        found = judge(self.records, over=True)
+        if not found:
+            return ""
+        ill = [f for f in found if f.level != "ok"]
+        well = ", ".join(f.signal for f in found if f.level == "ok")
+        rows = [
+            {
+                "signal": f.signal,
+                "level": f.level,
+                "since step": f"{f.since_step:,}" if f.since_step is not None else "",
+                "what was seen, and what to do": f"{f.sentence} {f.action}",
+            }
+            for f in ill
+        ]
+        says = "What the doctor saw in the log; `lookalike doctor` measures the model again."
+        told = f"<p>Nothing wrong was seen in: {html.escape(well)}.</p>\n" if well else ""
+        return f"<h2>How healthy it was</h2>\n{self._table(rows, says)}{told}"
+
     def curves(self) -> str:
-        drawn = curves(self.records)
+        drawn = curves([record for record in self.records if record["split"] != "health"])
         if not drawn:
             return ""
         says = "The log by step, training in blue (with the range within a bin) and validation in vermilion; "

@@ -60,7 +60,7 @@ def _names(records: Sequence[Record]) -> list[str]:
         trained = tuple(value for value in values if value[0] == "train") or tuple(values)
         if len(set(values)) > 1:
             kept.setdefault(trained, name)
-    late = [name for name in kept.values() if name in LAST or name.startswith("gradient_norm")]
+    late = [name for name in kept.values() if name in LAST or name.startswith(("gradient_norm", "update_ratio"))]
     return [*(name for name in kept.values() if name not in late), *late][:MOST_PANELS]
 
 

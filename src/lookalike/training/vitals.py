@@ -44,6 +44,7 @@ A_LOOK = 4  # passes of an item that is looked at: drawn, its features, judged t
 REFERENCE = 4  # times as many training items, from which the cells are made
 PER_CELL = 20  # samples due in a cell
 DUE = PER_CELL / 2  # in a cell at the least, for their absence to mean something
+TOGETHER = 0.05  # of the usual distance of two centres: those nearer are parts of one cluster
 FEW = 0.2  # of its due: a cell with less lacks samples
 NEIGHBOURS = 5
 NEAR_PAIRS = 0.01
@@ -59,7 +60,8 @@ class Reference(NamedTuple):
 
     Arguments:
         raw, features: of the training items in the feature space, and in its standard deviations, (N, D).
-        centres, due: of the cells, (K, D), and each one's share of the items, (K,).
+        centres, cell: (K, D), and the cell each belongs to, (K,): those of one narrow cluster are one.
+        due: each cell's share of the items, (K,).
         radii: to the 5th neighbour of each of the first n items, (n,).
         near: the distance within which one pair in a hundred is.
     """
@@ -67,6 +69,7 @@ class Reference(NamedTuple):
     raw: Tensor
     features: Tensor
     centres: Tensor
+    cell: Tensor
     due: Tensor
     radii: Tensor
     near: Tensor
@@ -118,7 +121,7 @@ class Vitals:
         reference = self._reference(model)
         n = len(reference.radii)
         f, r = standardised(self._features(model, fake), reference.raw), reference.features
-        cells = _nearest(f, reference.centres).bincount(minlength=len(reference.due)) / len(f)
+        cells = reference.cell[_nearest(f, reference.centres)].bincount(minlength=len(reference.due)) / len(f)
         to_data = _distances(r[:n], f)
         near = (_pairs(f) < reference.near).double().mean()
         found = {
@@ -142,10 +145,11 @@ class Vitals:
             r = standardised(raw, raw)
             n = min(self.n, len(r))
             centres = _k_means(r, max(2, n // PER_CELL))
-            due = _nearest(r, centres).bincount(minlength=len(centres)) / len(r)
+            cell = _joined(centres)
+            due = cell[_nearest(r, centres)].bincount(minlength=len(centres)) / len(r)
             radii = _distances(r[:n], r[:n]).kthvalue(min(NEIGHBOURS + 1, n), dim=1).values
             near = _pairs(r[:n]).kthvalue(max(1, round(NEAR_PAIRS * n * (n - 1) / 2))).values
-            self.reference = Reference(raw, r, centres, due, radii, near)
+            self.reference = Reference(raw, r, centres, cell, due, radii, near)
         return self.reference
 
     def _features(self, model: Model, x: Tensor) -> Tensor:
@@ -265,6 +269,16 @@ def _k_means(h: Tensor, k: int, rounds: int = 8) -> Tensor:
         counts = cells.bincount(minlength=len(centres))[:, None]
         centres = torch.where(counts > 0, sums / counts.clamp(min=1), centres)
     return centres
+
+
+def _joined(centres: Tensor) -> Tensor:
+    """The least index among the centres that can be reached from each by short ways, (K,): it names the cell."""
+    apart = _distances(centres, centres)
+    short = apart <= TOGETHER * apart.median()
+    cell = torch.arange(len(centres), device=centres.device)
+    for _ in centres:
+        cell = torch.where(short, cell, len(centres)).amin(1)
+    return cell
 
 
 def _above(a: Tensor, b: Tensor) -> Tensor:

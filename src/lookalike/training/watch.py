@@ -73,6 +73,6 @@ class Watch:
 
 
 def told_of(finding: Finding) -> str:
-    """A finding as a line: "bad, since step 300: ... Lower --lr." """
+    """A finding as a line: "bad   long steps, since step 300: ... Lower --lr by ten." """
     since = "" if finding.since_step is None else f", since step {finding.since_step}"
-    return f"{finding.level}{since}: {finding.signal}: {finding.sentence} {finding.action}".rstrip()
+    return f"{finding.level:5} {finding.signal}{since}: {finding.sentence} {finding.action}".rstrip()
