@@ -39,15 +39,13 @@ from torch import Tensor
 from ....errors import UserError
 from ....metrics.likelihood import bits_per_dim
 from ....nn.likelihoods import Likelihood
+from ....nn.memory import numbers_at_once
 from ....spec import Spec
 from ...base import Bounded, Completer, Encoder, Turn, seeded
 
 Gradient = Literal["reparametrised", "doubly"]
 Pick = Callable[[Tensor, Tensor, slice], Tensor]
 """The group of the code to go on with, given its mean, its log variance and where in the code it stands."""
-
-NUMBERS_AT_ONCE = 2**22
-"""In the widest layer in one pass of the decoder while weighing many draws: 16 MB a tensor."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +200,7 @@ class Variational(Bounded, Encoder, Completer):
         """log p(x|z) p(z) / q(z|x) at `samples` draws z ~ q(z|x), nats, shape (samples, B)."""
         y = self.labels(y)
         read = self.read(x, y)
-        at_once = max(1, NUMBERS_AT_ONCE // (self.activations * len(x)))
+        at_once = max(1, numbers_at_once(self.device) // (self.activations * len(x)))
         chunks = (min(at_once, samples - done) for done in range(0, samples, at_once))
         return torch.cat([self._weigh(x, y, read, k) for k in chunks])
 

@@ -23,14 +23,12 @@ from torch.nn import functional as F
 
 from ....errors import UserError
 from ....nn.firstbatch import initialising
+from ....nn.memory import numbers_at_once
 from ....spec import Spec
 from ...base import Bounded, Completer, Encoder, Turn, seeded
 from .bijections import Bijection
 from .completion import langevin
 from .dequantise import Dequantise, Noise, log_normal
-
-NUMBERS_AT_ONCE = 2**21
-"""Of v in one pass while weighing many samples: 8 MB a tensor."""
 
 
 class Flow(Bounded, Encoder, Completer):
@@ -71,12 +69,15 @@ class Flow(Bounded, Encoder, Completer):
 
     def log_weights(self, x: Tensor, y: Tensor | None = None, samples: int = 1) -> Tensor:
         """`log_prob` at so many draws of the noise, shape (samples, B)."""
-        at_once = max(1, NUMBERS_AT_ONCE // max(1, len(x) * self.latent))
+        at_once = max(1, numbers_at_once(self.device) // max(1, len(x) * self.latent))
         log_weights = []
         for done in range(0, samples, at_once):
             k = min(at_once, samples - done)
             labels = None if y is None else y.repeat(k)
-            log_weights.append(self._weigh(x.repeat(k, *[1] * (x.dim() - 1)), labels).view(k, len(x)))
+            # Noise of one draw at a time, so that it does not depend on how many fit in a pass.
+            u, log_q = (torch.cat(parts) for parts in zip(*[self.noise(x) for _ in range(k)], strict=True))
+            log_p = self.log_prob_given(x.repeat(k, *[1] * (x.dim() - 1)), u, labels)
+            log_weights.append((log_p - log_q).view(k, len(x)))
         return torch.cat(log_weights)
 
     def _weigh(self, x: Tensor, y: Tensor | None) -> Tensor:
