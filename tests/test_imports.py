@@ -38,6 +38,7 @@ FAMILIES = (
     "tractable.flow",
     "tractable.linear",
     "approximate.vae",
+    "implicit.aae",
     "implicit.gan",
 )
 LARGEST = 400  # lines of a file
