@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lookalike.errors import UserError
+from lookalike.models.tractable.flow import flow as flow_module
 from lookalike.models.tractable.flow.bijections import ActNorm
 from lookalike.models.tractable.flow.builders import realnvp
 from lookalike.models.tractable.flow.flow import Flow
@@ -215,3 +216,12 @@ def test_images_of_another_precision_than_the_weights_have_the_same_density():
     log_prob = model.log_prob(x)
     torch.manual_seed(0)
     torch.testing.assert_close(log_prob, model.log_prob(x.float()))
+
+
+def test_passes_do_not_change_the_weights_of_draws(monkeypatch):
+    model, x = shaken(images(1, 4, 4)), torch.rand(3, 1, 4, 4, dtype=torch.float64).mul(3).round() / 3
+    torch.manual_seed(1)
+    whole = model.log_weights(x, samples=7)
+    monkeypatch.setattr(flow_module, "numbers_at_once", lambda device: 2 * x.numel())
+    torch.manual_seed(1)
+    torch.testing.assert_close(model.log_weights(x, samples=7), whole)
