@@ -216,9 +216,8 @@ def energy_test(a: Tensor, b: Tensor, shuffles: int = 200) -> tuple[float, float
 
 
 def test_the_two_sample_test_tells_unlike_samples_and_passes_like_ones():
-    like = [energy_test(torch.randn(200, 2), torch.randn(200, 2))[1] for _ in range(10)]
-    assert min(like) > 0.005
-    assert max(like) > 0.2
+    like = [energy_test(torch.randn(200, 2), torch.randn(200, 2))[1] for _ in range(20)]
+    assert 0.25 < sum(like) / 20 < 0.75  # uniform
     assert energy_test(torch.randn(200, 2), 1.4 * torch.randn(200, 2))[1] < 0.02
 
 
