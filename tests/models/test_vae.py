@@ -16,7 +16,7 @@ from lookalike.errors import UserError
 from lookalike.models.approximate.vae import bound
 from lookalike.models.approximate.vae.bound import kl_standard_normal
 from lookalike.models.approximate.vae.builders import mlp_vae, vae
-from lookalike.models.approximate.vae.linear import linear_vae
+from lookalike.models.approximate.vae.linear import closed_form, linear_vae
 from lookalike.models.approximate.vae.vae import VAE
 from lookalike.recipe import find
 from lookalike.spec import Column, Spec
@@ -100,6 +100,24 @@ def test_bounds_rise_with_samples_to_the_exact_log_prob():
     bounds = [torch.stack([model.log_prob(x, samples=k).mean() for _ in range(20)]).mean() for k in (1, 2, 8, 64)]
     assert all(a < b for a, b in zip(bounds, [*bounds[1:], truth], strict=True))
     assert truth - model.log_prob(x, samples=5000).mean() < 0.02 < truth - bounds[0]
+
+
+@torch.no_grad()
+def test_the_closed_form_of_a_linear_vae_is_what_many_draws_come_to():
+    numbers = tuple(Column(n, mean=i - 1.0, std=0.5 + i) for i, n in enumerate("abc"))
+    model = linear_vae(Spec("points", (3,), columns=numbers)).double()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.3)
+    exact = closed_form(model)
+    x = model.sample(6, seed=0)
+    assert exact is not None
+    torch.nn.init.constant_(model.encoder.log_var, 0.5)  # a posterior wider than the exact one: weights without tails
+    ratio = (model.log_weights(x, samples=20_000) - exact(x)).exp()
+    assert ((ratio.mean(0) - 1).abs() < 5 * ratio.std(0) / 20_000**0.5).all()
+    assert ratio.std(0).max() < 5
+    assert closed_form(vae(Spec("points", (3,), columns=numbers))) is None
+    gappy = (*numbers, Column("d", missing=True))
+    assert closed_form(linear_vae(Spec("table", (4,), columns=gappy))) is None
 
 
 @torch.no_grad()

@@ -15,15 +15,17 @@ categories of a table have logits linear in z.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from ....nn.rows import Columns
+from ....nn.rows import CEILING, Columns
 from ....nn.rows import likelihood as likelihood_of
 from ....options import Range
 from ....spec import Spec
+from ...base import Model
 from .bound import Objective
 from .builders import Shape, assembled
 from .vae import VAE
@@ -43,6 +45,29 @@ def linear_vae(spec: Spec, *, latent: Annotated[int, Range(1)] = 2) -> VAE:
         return nn.Sequential(nn.Linear(code[0], math.prod(params)), nn.Unflatten(1, params))
 
     return assembled(spec, p_x, latent, Objective(), False, LinearEncoder, decode)
+
+
+def closed_form(model: Model) -> Callable[[Tensor], Tensor] | None:
+    """log p(x) itself, nats, shape (B,), of a linear VAE of numbers that are all there; None of any other model.
+
+    With h the numbers of the door:  log p(x) = log N(h; b, W W' + sigma^2 I) + log |dh/dx|,  Tipping & Bishop 1999
+    """
+    if not isinstance(model, VAE) or not isinstance(model.decoder, LinearDecoder):
+        return None
+    likelihood, fields = model.likelihood, model.door.fields
+    if not isinstance(likelihood, Columns) or not all(field.real and field.gate < 0 for field in fields):
+        return None
+    linear, log_scale = model.decoder.linear, model.decoder.log_scale.clamp(likelihood.floor, CEILING)
+    means = torch.arange(len(fields)) * 3 + 1  # of the params of a number: a logit, its mean, its log scale
+
+    def log_prob(x: Tensor) -> Tensor:
+        W, b = linear.weight[means], linear.bias[means]
+        covariance = W @ W.T + (2 * log_scale).exp() * torch.eye(len(b), dtype=W.dtype, device=W.device)
+        h = model.door.enter(x)
+        normal = torch.distributions.MultivariateNormal(b, covariance).log_prob(h)
+        return normal + model.door.log_slope(h, list(fields)).sum(1)
+
+    return log_prob
 
 
 class LinearEncoder(nn.Module):
