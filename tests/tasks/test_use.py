@@ -174,6 +174,18 @@ def test_a_class_can_be_drawn_by_name_or_number_where_labels_were_learnt(conditi
     assert not (tmp_path / "no.npz").exists()
 
 
+def test_a_category_that_a_model_found_itself_can_be_drawn_and_read_off_data(runs, tmp_path):
+    found = runs("infogan", "digits", width=4, latent=3)
+    sample(found, n=4, label="7", out=tmp_path / "sevens.npz")
+    assert np.load(tmp_path / "sevens.npz")["y"].tolist() == [7] * 4
+    sample(found, n=12, out=tmp_path / "all.npz")
+    assert np.load(tmp_path / "all.npz")["y"].tolist() == [*range(10), 0, 1]
+    encode(found, limit=5, out=tmp_path / "codes.npz")
+    z = np.load(tmp_path / "codes.npz")["z"]
+    assert z.shape == (5, 12)  # ten categories, two numbers
+    np.testing.assert_allclose(z[:, :10].sum(1), 1.0, rtol=1e-5)
+
+
 # Data through the code
 
 

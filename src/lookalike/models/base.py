@@ -267,11 +267,19 @@ class Coded(ABC):
         """
 
 
+def asked(model: Model) -> tuple[str, ...]:
+    """What y may ask a draw to be, by name: a class of a conditional model, else a category of its code by number."""
+    if model.conditional:
+        return model.spec.classes
+    return tuple(map(str, range(model.choices))) if isinstance(model, Informed) else ()
+
+
 def pictured(model: Explicit | Implicit, n: int, *, seed: int = 0) -> Tensor:
     """What a picture of n draws shows, shape (n, *spec.shape): the draws themselves, or of images the means
     given the code where there are such, since noise that is independent in each pixel hides what the code says.
-    Of a conditional model all classes in turn."""
-    y = torch.arange(n, device=model.device) % len(model.spec.classes) if model.conditional else None
+    Where it can be asked for classes or categories, all in turn."""
+    names = asked(model)
+    y = torch.arange(n, device=model.device) % len(names) if names else None
     if isinstance(model, Bounded) and model.spec.kind == "images":
         return model.sample_means(n, y, seed=seed)
     return model.sample(n, y, seed=seed)

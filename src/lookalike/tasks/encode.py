@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..data.base import Data, Split
-from ..models.base import Encoder, Model, seeded
+from ..models.base import Encoder, Informed, Model, seeded
 from ..options import Range
 from ..report import Report
 from ..run import Run
@@ -55,7 +55,7 @@ def encode(
     opened = Run.open(run)
     path, ending = output(out, opened.path / "codes.npz", (".npz", ".csv"), overwrite=overwrite)
     _, model, _ = open_run(opened, device)
-    through = encoder(model, "encode")
+    through = model if isinstance(model, Informed) and model.informed else encoder(model, "encode")
     found = open_run_data(opened, data, **how)
     items = found.items if split == "all" else found.splits[split]
     z, y = _codes(model, through, items, limit, seed)
@@ -78,7 +78,9 @@ def encode(
 
 
 @torch.inference_mode()
-def _codes(model: Model, through: Encoder, items: Split, limit: int | None, seed: int) -> tuple[Tensor, Tensor | None]:
+def _codes(
+    model: Model, through: Encoder | Informed, items: Split, limit: int | None, seed: int
+) -> tuple[Tensor, Tensor | None]:
     """z float32, shape (N, latent), and y, shape (N,), or None, on the CPU."""
     n = len(items) if limit is None else min(limit, len(items))
     progress = counter("encoding")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..models.base import Bounded, Explicit, Model
+from ..models.base import Bounded, Explicit, Model, asked
 from ..options import Range
 from ..report import Report
 from ..run import Run
@@ -77,7 +78,8 @@ def sample(
         temperature: below 1 for less varied draws, nearer the mode.
         truncation: of a GAN, the most an entry of its normal code may be, in deviations: below 2 or so for
             fewer odd draws and less variety.
-        label: class to draw, by name or number, of a model trained with labels; by default all in turn.
+        label: class to draw, by name or number, of a model trained with labels, or the number of a category that
+            it found itself (infogan); by default all in turn.
         means: of a VAE, the mean image of each code in place of a draw, whose pixels are noisy one by one;
             by default in pictures, and draws in .npz and .csv.
         overwrite: replace what is there.
@@ -94,12 +96,13 @@ def sample(
     if ending == ".png" and spec.kind == "images" and n > MOST_DRAWN:
         raise UserError(f"{n} images are too many for one picture: write an .npz or a folder, or at most {MOST_DRAWN}.")
     _, model, _ = open_run(opened, device)
-    y = _labels(model, label, n)
+    spec = dataclasses.replace(spec, classes=asked(model))
+    y = _labels(spec, label, n)
     if means is None:
         means = spec.kind == "images" and ending != ".npz"
     told, by_class = counter("sampling"), label is None
     how: dict[str, Any] = {"seed": seed, "y": y, "temperature": temperature, "truncation": truncation, "means": means}
-    with _growing(path, ending, lambda x: _picture(opened, model, x, y, by_class=by_class)) as show:
+    with _growing(path, ending, lambda x: _picture(opened, spec, model, x, y, by_class=by_class)) as show:
         x = draw(model, n, **how, progress=told, show=show)
     if ending == ".npz":
         labels = {} if y is None else {"y": y, "classes": list(spec.classes)}
@@ -107,7 +110,7 @@ def sample(
     elif ending == ".csv":
         write(path, _csv(spec, x, y))
     elif ending == ".png":
-        write(path, png(_picture(opened, model, x, y, by_class=by_class)))
+        write(path, png(_picture(opened, spec, model, x, y, by_class=by_class)))
     else:
         write_folder(path, x)
     what = "means of samples" if means and isinstance(model, Bounded) else "samples"
@@ -144,17 +147,16 @@ def _growing(path: Path, ending: str, picture: Callable[[Tensor], Image]) -> Ite
         raise
 
 
-def _labels(model: Model, label: str | None, n: int) -> Tensor | None:
-    """Labels to draw: one class, or all in turn; None for a model that takes none."""
-    classes = model.spec.classes
-    if not model.conditional:
+def _labels(spec: Spec, label: str | None, n: int) -> Tensor | None:
+    """Labels to draw: one class, or all in turn; None where there is none to ask for."""
+    if not spec.classes:
         if label is not None:
             raise UserError(
                 "this model was trained without labels, so --label cannot choose a class: "
-                "train one that takes them (r3 with --condition projection, cvae, pixelcnn with --conditional)."
+                "train one that takes them (projection, cvae, pixelcnn with --conditional), or finds its own (infogan)."
             )
         return None
-    return torch.arange(n) % len(classes) if label is None else torch.full((n,), label_index(model.spec, label))
+    return torch.arange(n) % len(spec.classes) if label is None else torch.full((n,), label_index(spec, label))
 
 
 def log_density(model: Model) -> Callable[[Tensor], Tensor] | None:
@@ -165,10 +167,10 @@ def log_density(model: Model) -> Callable[[Tensor], Tensor] | None:
     return lambda x: explicit.log_prob(onto(x, explicit.device))
 
 
-def _picture(run: Run, model: Model, x: Tensor, y: Tensor | None, *, by_class: bool) -> Image:
+def _picture(run: Run, spec: Spec, model: Model, x: Tensor, y: Tensor | None, *, by_class: bool) -> Image:
     from ..pictures import grid, in_plane, show
 
-    spec, classes = run.spec, run.spec.classes
+    classes = spec.classes
     if spec.kind == "images":
         if y is not None and by_class and 1 < len(classes) <= 16:
             return grid(x, columns=len(classes), column_labels=classes)

@@ -144,6 +144,8 @@ def initialised(network: nn.Module, sizes: Sizes) -> nn.Module:
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 nn.init.normal_(module.weight, 0.0, 0.02)
+                if module.bias is not None:  # a random one would outweigh such weights
+                    nn.init.zeros_(module.bias)
             elif isinstance(module, nn.BatchNorm2d):
                 nn.init.normal_(module.weight, 1.0, 0.02)
     return network

@@ -240,7 +240,7 @@ class GAN(Implicit, Latent, Judging, Informed):
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         if not self.informed:
             raise UserError("this GAN has no code to read off an item: train infogan, or with --categorical-codes.")
-        y = None if self.told.classes else self._labels(y, len(x))
+        y = self._labels(y, len(x)) if self.conditional and not self.told.classes else None
         said = self.opinion(self.door.enter(x), y)[1]
         return self.told.codes.read(said[:, self.told.classes :])
 

@@ -145,4 +145,48 @@ RECIPES = {
             **_rows(n_critic=2, penalty_weight=0.1),
         },
     ),
+    "cgan": Recipe(
+        gan,
+        summary="labels beside the noise and beside what is judged, with flat slopes at data",
+        reference="Mirza & Osindero (2014), arXiv:1411.1784; R1 of Mescheder et al. (2018), arXiv:1801.04406",
+        options={"objective": "nonsaturating", "penalty": "r1", "condition": "concat"},
+        by_kind={"images": {**DCGAN, "penalty_weight": 10.0, "penalty_every": 4}, **_rows(penalty_weight=0.003)},
+    ),
+    "acgan": Recipe(
+        gan,
+        summary="the discriminator tells the class of data and of samples too, with flat slopes at data",
+        reference="Odena et al. (2017), arXiv:1610.09585; R1 of Mescheder et al. (2018), arXiv:1801.04406",
+        options={"objective": "nonsaturating", "penalty": "r1", "condition": "classifier"},
+        by_kind={"images": {**DCGAN, "penalty_weight": 10.0, "penalty_every": 4}, **_rows(penalty_weight=0.003)},
+    ),
+    "projection": Recipe(
+        gan,
+        summary="labels enter the discriminator by a product with what it sees; hinge losses, spectral norm 1",
+        reference="Miyato & Koyama (2018), arXiv:1802.05637",
+        options={"objective": "hinge", "penalty": "none", "constraint": "spectral", "condition": "projection"},
+        by_kind={"images": DCGAN, **_rows()},
+    ),
+    "infogan": Recipe(
+        gan,
+        summary="codes that the generator must show and the discriminator's body reads: classes without labels",
+        reference="Chen et al. (2016), arXiv:1606.03657",
+        options={"objective": "nonsaturating", "penalty": "none", "constraint": "spectral"},
+        by_kind={
+            "images": {
+                **DCGAN,
+                "latent": 62,
+                "categorical_codes": (10,),
+                "continuous_codes": 2,
+                "lr": {"discriminator": 4e-4, "generator": 1e-3},
+            },
+            **_rows(categorical_codes=(4,)),
+        },
+    ),
+    "pacgan": Recipe(
+        gan,
+        summary="the discriminator sees two items at once, so that samples may not be more alike than data",
+        reference="Lin et al. (2018), arXiv:1712.04086",
+        options={"objective": "nonsaturating", "penalty": "none", "pack": 2},
+        by_kind={"images": {**DCGAN, "discriminator_norm": "batch"}, **_rows()},
+    ),
 }
