@@ -114,7 +114,6 @@ def test_the_closed_form_of_a_linear_vae_is_what_many_draws_come_to():
     torch.nn.init.constant_(model.encoder.log_var, 0.5)  # a posterior wider than the exact one: weights without tails
     ratio = (model.log_weights(x, samples=20_000) - exact(x)).exp()
     assert ((ratio.mean(0) - 1).abs() < 5 * ratio.std(0) / 20_000**0.5).all()
-    assert ratio.std(0).max() < 5
     assert closed_form(vae(Spec("points", (3,), columns=numbers))) is None
     gappy = (*numbers, Column("d", missing=True))
     assert closed_form(linear_vae(Spec("table", (4,), columns=gappy))) is None
