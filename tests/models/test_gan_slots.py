@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+
 import pytest
 import torch
 from torch import nn
 
+from lookalike.data import open_data
 from lookalike.models.implicit.gan.balance import Controller
 from lookalike.models.implicit.gan.builders import gan
 from lookalike.models.implicit.gan.critics import Energy
-from lookalike.recipe import Training
+from lookalike.recipe import Training, find
 from lookalike.spec import Column, Spec
+from lookalike.training.loop import fit
 from lookalike.training.players import Player
 from lookalike.training.processes import ALONE
 
@@ -102,3 +107,50 @@ def test_momentum_sgd_and_rmsprop_move_as_their_papers_say():
             layer.weight.grad = torch.ones(1, 1)
             player.move(1.0, ALONE)
             assert before - layer.weight.item() == pytest.approx(0.1 * move, rel=1e-4)
+
+
+class Kept:
+    """What `fit` needs of a run, in memory."""
+
+    saved: tuple | None = None
+
+    def save(self, step, model, ema, state):
+        self.saved = copy.deepcopy((model.state_dict(), ema.state_dict(), state))
+
+    def newest(self):
+        return ("there" if self.saved else None), []
+
+    def read(self, _folder, model, ema):
+        model.load_state_dict(self.saved[0])
+        ema.load_state_dict(self.saved[1])
+        return copy.deepcopy(self.saved[2])
+
+    def rewind(self, step): ...
+
+    def log(self, record): ...
+
+
+@pytest.mark.parametrize(("recipe", "options"), [("r1", {"penalty_weight": "auto"}), ("began", {"gain": 0.1})])
+def test_a_training_cut_while_it_measures_and_controls_ends_bit_for_bit_as_if_it_were_not(recipe, options):
+    data = open_data("ring8")
+    resolved = find(recipe).resolved("points", {"steps": 20, "batch_size": 16, "width": 8, **options})
+
+    def made(seed):
+        torch.manual_seed(seed)
+        return resolved.model(data.spec)
+
+    whole = fit(made(0), data, resolved.numbers, seed=3)
+    folder = Kept()
+
+    def cut(model, step, last):
+        if step == 7:
+            raise InterruptedError
+        return {}
+
+    with contextlib.suppress(InterruptedError):
+        fit(made(0), data, resolved.numbers, run=folder, seed=3, examine=cut)
+    assert folder.saved[2]["step"] < 20
+    again = fit(made(9), data, resolved.numbers, run=folder, seed=3, resume=True)
+    state = whole.model.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in again.model.state_dict().items())
+    assert {"price.forces", "controller.k"} & set(state)
