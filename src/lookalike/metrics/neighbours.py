@@ -10,68 +10,76 @@ Precision and recall are moved by single outliers, density and coverage less. Fo
 and recall depend on the number of items, and coverage tends to 1 - 2^-k. A point on the surface of a ball is in
 it, as in the first paper, so that repeated rows of a table count.
 
-Each gives one value an item, so its mean has a standard error (the balls taken as given).
+Each gives one value an item, so its mean has a standard error (the balls taken as given). All four come of one pass
+over the distances.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .pairwise import OPEN, Block, Pairs, nearest
 
 
-def precision(real: Tensor, fake: Tensor, neighbours: int = 5) -> Tensor:
-    """Whether each fake lies in the ball of some real item, 0 or 1, shape (M,).
+class PRDC(NamedTuple):
+    """Precision and density of each fake, shape (M,); recall and coverage of each real item, shape (N,); float64."""
+
+    precision: Tensor
+    recall: Tensor
+    density: Tensor
+    coverage: Tensor
+
+
+def prdc(real: Tensor, fake: Tensor, neighbours: int = 5) -> PRDC:
+    """Precision, recall, density and coverage of samples.
 
     Arguments:
         real, fake: features, shapes (N, D) and (M, D); more than `neighbours` of each, or a UserError.
         neighbours: k; a ball reaches the k-th nearest other item of its own sample.
     """
-    _enough(real, fake, neighbours)
-    radius = _radii(real, neighbours)
-    return torch.cat([(d <= radius).any(1).double() for d in _distances(fake, real)])
-
-
-def recall(real: Tensor, fake: Tensor, neighbours: int = 5) -> Tensor:
-    """Whether each real item lies in the ball of some fake, 0 or 1, shape (N,); arguments as `precision`."""
-    _enough(real, fake, neighbours)
-    return precision(real=fake, fake=real, neighbours=neighbours)
-
-
-def density(real: Tensor, fake: Tensor, neighbours: int = 5) -> Tensor:
-    """In how many real balls each fake lies, over k, shape (M,); arguments as `precision`."""
-    _enough(real, fake, neighbours)
-    radius = _radii(real, neighbours)
-    return torch.cat([(d <= radius).sum(1).double() / neighbours for d in _distances(fake, real)])
-
-
-def coverage(real: Tensor, fake: Tensor, neighbours: int = 5) -> Tensor:
-    """Whether the ball of each real item holds a fake, 0 or 1, shape (N,); arguments as `precision`."""
-    _enough(real, fake, neighbours)
-    nearest = torch.cat([d.amin(1) for d in _distances(real, fake)])
-    return (nearest <= _radii(real, neighbours)).double()
-
-
-def _radii(x: Tensor, neighbours: int) -> Tensor:
-    """Distance of each item to its k-th nearest other, shape (N,): itself is the first of k + 1."""
-    return torch.cat([d.kthvalue(neighbours + 1, dim=1).values for d in _distances(x, x)])
-
-
-def _distances(a: Tensor, b: Tensor, chunk: int = 1000) -> Iterator[Tensor]:
-    """Distances of rows of a, some at a time, to all of b, shape (chunk, len(b)), float64.
-
-    By differences, not by the product of matrices: equal items must be at distance 0.
-    """
-    for rows in a.double().split(chunk):
-        yield torch.cdist(rows, b.double(), compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _enough(real: Tensor, fake: Tensor, neighbours: int) -> None:
     if min(len(real), len(fake)) <= neighbours:
         raise UserError(
             f"{neighbours} nearest neighbours need at least {neighbours + 1} items of each, but got {len(real)} real "
             f"and {len(fake)} fake ones."
         )
+    radius, radius_fake = _radii(real, neighbours), _radii(fake, neighbours)
+    pairs = Pairs(fake, real)
+    balls = real.new_zeros(len(fake), dtype=torch.float64)
+    recalled, covered = (real.new_zeros(len(real), dtype=torch.float64) for _ in range(2))
+    for block in pairs.blocks():
+        i, j, within, around = _inside(pairs, block, radius, radius_fake)
+        balls.index_add_(0, i, within)
+        covered.index_put_((j,), within, accumulate=True)
+        recalled.index_put_((j,), around, accumulate=True)
+    return PRDC((balls > 0).double(), (recalled > 0).double(), balls / neighbours, (covered > 0).double())
+
+
+def _inside(pairs: Pairs, block: Block, radius: Tensor, radius_fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Pairs of a fake i and a real item j where one may be in the other's ball; whether i is in j's, and j in i's."""
+    own = radius_fake[block.rows.start : block.rows.stop, None]
+    margin = block.margin(torch.minimum(radius.amin(), own.amin()), torch.maximum(radius.amax(), own.amax()))
+    wide = torch.zeros_like(own) if margin is None else margin
+    dtype = block.squared.dtype
+    near = (block.squared - radius.to(dtype) <= wide.to(dtype)) | (block.squared <= (own + wide).to(dtype))
+    i, j = near.nonzero().unbind(1)
+    squared = block.squared[i, j].double()
+    if margin is not None:
+        unsure = torch.minimum((squared - radius[j]).abs(), (squared - own[i, 0]).abs()) <= margin[i, 0]
+        if unsure.sum() > OPEN * len(own):
+            squared = pairs.exact_block(block.rows).squared[i, j]
+        elif unsure.any():
+            squared[unsure] = pairs.exact(i[unsure] + block.rows.start, j[unsure])
+    return i + block.rows.start, j, (squared <= radius[j]).double(), (squared <= own[i, 0]).double()
+
+
+def _radii(x: Tensor, neighbours: int) -> Tensor:
+    """Squared distance of each item to its k-th nearest other, shape (N,): itself is the first of k + 1.
+
+    A ball of an item that has none, since it is not finite, holds nothing: its radius is -1.
+    """
+    squared = nearest(x, x, neighbours + 1)[0][:, -1]
+    return torch.where(squared < torch.inf, squared, -1.0)

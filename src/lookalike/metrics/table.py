@@ -23,15 +23,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from torch import Tensor
-
 from ..report import MetricKind
 from ..spec import KINDS, Kind
-from .distances import Estimate, frechet_distance, kernel_distance
+from .distances import frechet_distance, kernel_distance
 from .latent import active_units
 from .likelihood import bits_per_dim, effective_samples, kl_to_truth, nats
 from .modes import high_quality, modes_found
-from .neighbours import coverage, density, precision, recall
+from .neighbours import prdc
 from .reconstruction import mse, psnr, ssim
 
 
@@ -42,25 +40,27 @@ class MetricEntry:
     Arguments:
         summary: one line.
         function: gives one value an item, shape (N,), whose mean is reported with its standard error; one
-            value, shape (); or an `Estimate`.
+            value, shape (); an `Estimate`; or several of these, by name.
         evidence: for each argument of the function, what it is (see the words above).
         better: which way is better.
         unit: of the value.
         kind: of the value; "likelihood" where it is exact or a bound as the model's log_prob is.
         kinds: of data it makes sense for.
         per_item: whether the function may be given the items a part at a time.
+        part: which of several it is; they are computed once for all entries that are alike but for the part.
         options: further arguments, which the protocol states.
         protocol: what else the protocol states.
     """
 
     summary: str
-    function: Callable[..., Tensor | Estimate]
+    function: Callable[..., Any]
     evidence: Mapping[str, str]
     better: Literal["higher", "lower"]
     unit: str = ""
     kind: MetricKind | Literal["likelihood"] = "estimate"
     kinds: tuple[Kind, ...] = KINDS
     per_item: bool = False
+    part: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
@@ -68,7 +68,6 @@ class MetricEntry:
 _SAMPLES = {"real": "real", "fake": "fake"}
 _PAIRS = {"x": "x", "x_hat": "x_hat"}
 _MODES = {"fake": "samples", "modes": "modes", "sigma": "sigma"}
-_NEIGHBOURS = {"neighbours": 5}
 _BIAS = {"bias": "upwards, the more the fewer the items and samples"}
 
 
@@ -84,6 +83,10 @@ def _likelihood(summary: str, unit: str, log_prob: str = "log_prob") -> MetricEn
         ("images",) if per_dim else KINDS,
         per_item=True,
     )
+
+
+def _of_neighbours(part: str, summary: str) -> MetricEntry:
+    return MetricEntry(summary, prdc, _SAMPLES, "higher", part=part, options={"neighbours": 5})
 
 
 METRICS: dict[str, MetricEntry] = {
@@ -157,18 +160,10 @@ METRICS: dict[str, MetricEntry] = {
         "lower",
         protocol={"kernel": "(x.y / D + 1)^3", "standard error": "jackknife"},
     ),
-    "precision": MetricEntry("share of samples near a real item", precision, _SAMPLES, "higher", options=_NEIGHBOURS),
-    "recall": MetricEntry("share of real items near a sample", recall, _SAMPLES, "higher", options=_NEIGHBOURS),
-    "density": MetricEntry(
-        "how densely real items surround samples; 1 for the truth", density, _SAMPLES, "higher", options=_NEIGHBOURS
-    ),
-    "coverage": MetricEntry(
-        "share of real items with a sample among their neighbours",
-        coverage,
-        _SAMPLES,
-        "higher",
-        options=_NEIGHBOURS,
-    ),
+    "precision": _of_neighbours("precision", "share of samples near a real item"),
+    "recall": _of_neighbours("recall", "share of real items near a sample"),
+    "density": _of_neighbours("density", "how densely real items surround samples; 1 for the truth"),
+    "coverage": _of_neighbours("coverage", "share of real items with a sample among their neighbours"),
     "modes_found": MetricEntry(
         "modes of the truth with a sample within 3 sigma",
         modes_found,

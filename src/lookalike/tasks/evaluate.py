@@ -182,10 +182,13 @@ def _compute(
     whole |= {word: torch.cat(seen) for word, seen in whole_too.items() if seen}
     if "real" in whole:
         whole = evidence.comparable(whole)
+    once: dict[str, Any] = {}
     for name, entry in wanted.items():
         if not entry.per_item:
+            alike = repr((entry.function, entry.evidence, entry.options))
             try:
-                results[name] = _call(entry, whole)
+                once[alike] = once[alike] if alike in once else _call(entry, whole)
+                results[name] = getattr(once[alike], entry.part) if entry.part else once[alike]
             except UserError as error:
                 skipped[name] = str(error)
     return {name: results[name] for name in wanted if name in results}
