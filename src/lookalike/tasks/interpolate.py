@@ -29,7 +29,8 @@ from ..report import Report
 from ..run import Run
 from ..spec import Spec
 from ._common import latent_model, onto, open_run, open_run_data
-from ._output import column_names, csv, npz, output, png, write
+from ._output import column_names, counter, csv, npz, output, png, write
+from ._search import prior_draws, search
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,8 +100,8 @@ def interpolate(
 ) -> Report:
     """Show the way from one item to another, straight and on the great circle.
 
-    The ends are data where the model can encode it, else draws of its prior. A model that takes labels keeps
-    that of the first end.
+    The ends are data where the model can encode it. Else they are draws of its prior, or, where data is named, the
+    codes that a search finds for it. A model that takes labels keeps that of the first end.
 
     Example:
         lookalike interpolate runs/photos -o path.png
@@ -135,7 +136,7 @@ def interpolate(
     latent = latent_model(model, "interpolate")
     needs_data = isinstance(model, Encoder) or (data is not None)
     found = open_run_data(opened, data, **how) if needs_data else None
-    ends, y, x = _ends(model, latent, found, split, n, seed)
+    ends, y, x = _ends(model, found, split, n, seed)
     fine = FINE if ending == ".png" and spec.kind == "points" else 1
     t = torch.linspace(0, 1, fine * (steps - 1) + 1)
     ways = {name: _decode(latent, way(*ends, t), y) for name, way in WAYS.items()}
@@ -145,7 +146,7 @@ def interpolate(
         write(path, _csv(spec, ways))
     else:
         write(path, png(_picture(spec, ways, x, found, split)))
-    of = f"items of {found.name}" if isinstance(model, Encoder) and found else "draws of the prior"
+    of = "draws of the prior" if found is None else f"items of {found.name}"
     return Report(
         title=f"{len(ends[0])} ways of {steps} steps between {of}, through {opened.path}",
         facts={"run": str(opened.path), "between": of, "n": len(ends[0]), "steps": steps, "seed": seed},
@@ -153,14 +154,16 @@ def interpolate(
     )
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _ends(
-    model: Model, latent: Latent, data: Data | None, split: Split, n: int, seed: int
+    model: Model, data: Data | None, split: Split, n: int, seed: int
 ) -> tuple[tuple[Tensor, Tensor], Tensor | None, Tensor | None]:
     """Both ends as codes, shape (n, latent), labels of the ways, and the items x, shape (2 n, *shape), if data."""
     generator = torch.Generator().manual_seed(seed)
-    if not isinstance(model, Encoder) or data is None:
-        z = torch.randn(2, n, latent.latent, generator=generator).to(model.device)
+    if data is None:
+        draws = prior_draws(model, 2 * n, seed)
+        assert draws is not None  # else it has an encoder, and data
+        z = draws.unflatten(0, (2, n))
         y = torch.arange(n, device=model.device) % len(model.spec.classes) if model.conditional else None
         return (z[0], z[1]), y, None
     items = data.splits[split]
@@ -169,8 +172,11 @@ def _ends(
         raise UserError(f"{data.name} has no two {split} items to go between.")
     x, y = items.batch(torch.randperm(len(items), generator=generator)[: 2 * n], seed)
     y = y.to(model.device) if y is not None and model.conditional else None
-    with seeded(seed, model.device):
-        z = model.encode(onto(x, model.device), y)
+    if isinstance(model, Encoder):
+        with seeded(seed, model.device):
+            z = model.encode(onto(x, model.device), y)
+    else:
+        z = search(model, x, y, seed=seed, progress=counter("searching")).z.to(model.device)
     return (z[:n], z[n:]), None if y is None else y[:n], x.cpu()
 
 

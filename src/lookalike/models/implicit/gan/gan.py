@@ -162,7 +162,6 @@ class GAN(Implicit, Latent, Judging, Informed):
             return raw.tanh()
         return draw_fields(raw, self.door.fields, temperature)
 
-    @torch.no_grad()
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """x of z, in the user's units, shape (B, *spec.shape); of categories the likeliest.
 
