@@ -26,7 +26,7 @@ from lookalike.errors import UserError
 from lookalike.recipe import find
 from lookalike.training.examine import held_out
 from lookalike.training.flaws import flaws
-from lookalike.training.health import Finding, judge
+from lookalike.training.health import Finding, judge, looks_at
 from lookalike.training.loop import fit
 from lookalike.training.schedule import MILESTONES, between_milestones
 from lookalike.training.vitals import Vitals
@@ -83,10 +83,10 @@ def outcome(case: Case, seed: int, records: Sequence[Mapping[str, Any]]) -> Outc
     for k in range(MILESTONES + 1):
         step = data_steps * k // MILESTONES
         until = [record for record in records if record["step"] <= step]
-        for finding in judge(until, over=k == MILESTONES):
+        for finding in judge(looks_at(until), over=k == MILESTONES):
             if finding.level != "ok":
                 alarms.setdefault(finding.signal, step)
-    return Outcome(case, seed, data_steps, alarms, judge(records, over=True))
+    return Outcome(case, seed, data_steps, alarms, judge(looks_at(records), over=True))
 
 
 def study(cases: Iterable[Case], seeds: Sequence[int], keep: Path | None = None) -> list[Outcome]:

@@ -22,7 +22,7 @@ from .pictures import curves, in_plane
 from .recipe import Training, recipes
 from .report import Metric, Report, html_table
 from .run import Run
-from .training.health import judge
+from .training.health import judge, looks_at
 from .training.progress import duration
 
 PICTURES = "pictures"
@@ -202,7 +202,7 @@ class _Page:
         return "".join(parts)
 
     def health(self) -> str:
-        found = judge(self.records, over=True)
+        found = judge(looks_at(self.records), over=True)
         if not found:
             return ""
         ill = [f for f in found if f.level != "ok"]

@@ -14,11 +14,16 @@ from lookalike.data.base import Data, InMemory, Split
 from lookalike.models.base import Encoder, Implicit, Model
 from lookalike.spec import Column, Spec
 from lookalike.training.flaws import flaws
-from lookalike.training.health import healthy_at, judge
+from lookalike.training.health import Finding, healthy_at, looks_at
+from lookalike.training.health import judge as judge_looks
 from lookalike.training.signals import SIGNALS
 from lookalike.training.vitals import Vitals
 
 Records = list[dict[str, Any]]
+
+
+def judge(records: Records, *, over: bool = False) -> list[Finding]:
+    return judge_looks(looks_at(records), over=over)
 
 
 def health(*figures: dict[str, float]) -> Records:
@@ -53,7 +58,7 @@ CASES: dict[str, tuple[Records, Records]] = {
     "spread": steady({"spread": 0.9}, {"spread": 0.01}),
     "rank": steady({"rank": 0.8}, {"rank": 0.05}),
     "missing modes": steady({"missing": 0.0, "coverage": 0.9}, {"missing": 0.6, "coverage": 0.3}),
-    "support": steady({"support": 0.9}, {"support": 0.02}),
+    "support": steady({"support": 0.9}, {"support": 0.01}),
     "discriminator wins": steady({"win": 0.5}, {"win": 0.9999}),
     "critic runs away": (
         log(real_logits=[3.0] * 9, fake_logits=[-4.0] * 9),
@@ -106,10 +111,10 @@ def test_rates_that_run_out_are_no_standstill() -> None:
 
 def test_the_last_healthy_checkpoint_is_the_newest_before_anything_was_bad() -> None:
     fine, ill = {"spread": 1.0}, {"spread": 0.0}
-    records = health(fine, fine, fine, fine, ill, ill)
+    records = looks_at(health(fine, fine, fine, fine, ill, ill))
     assert healthy_at(records, [100, 300, 400, 500, 600]) == 400
     assert healthy_at(records, [500, 600]) is None
-    assert healthy_at(health(fine, fine, ill, ill, fine), [400, 500]) == 500, "it recovered"
+    assert healthy_at(looks_at(health(fine, fine, ill, ill, fine)), [400, 500]) == 500, "it recovered"
 
 
 SPEC = Spec("points", (2,), columns=(Column("x"), Column("y")))

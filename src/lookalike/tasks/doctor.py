@@ -9,7 +9,7 @@ from ..errors import UserError
 from ..report import Report
 from ..run import Run, step_of
 from ..training.flaws import flaws
-from ..training.health import Finding, healthy_at, judge
+from ..training.health import Finding, healthy_at, judge, looks_at
 from ..training.vitals import Vitals
 from ..training.watch import told_of
 from ._common import open_run, open_run_data, say
@@ -48,10 +48,11 @@ def doctor(
             if data is not None:
                 raise
             notes.append(f"note: {why} So only the log was judged.")
-    findings = judge(records, over=True)
+    looks = looks_at(records)
+    findings = judge(looks, over=True)
     if not findings:
         raise UserError(f"{opened.path} has logged nothing that can be judged yet. Wait for its training to go on.")
-    healthy = healthy_at(records, checkpoints)
+    healthy = healthy_at(looks, checkpoints)
     last = None if healthy is None else {"step": healthy, "checkpoint": checkpoints[healthy]}
     if checkpoints:
         notes.append(f"the last healthy checkpoint is {last['checkpoint']}" if last else "no checkpoint is healthy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
@@ -15,6 +16,7 @@ from .state import State
 from .watch import Watch
 
 GRID = 100  # steps between snapshots in memory; checkpoints by the clock fall on the same grid
+MEASURED = 50  # steps between two whose length is measured, at the least
 SAVE_EVERY = 120.0  # seconds between checkpoints, where milestones are rarer
 
 Examine = Callable[[Model, int, bool], dict[str, float]]
@@ -95,8 +97,9 @@ class Desk:
 
     @property
     def watches(self) -> bool:
-        """Whether how far the next step goes is to be measured: it falls on the log's grid."""
-        return self.watch is not None and self.leads and (self.state.step + 1) % self.log_every == 0
+        """Whether how far the next step goes is to be measured: the log then has it, of that step alone."""
+        every = self.log_every * math.ceil(MEASURED / self.log_every)
+        return self.watch is not None and self.leads and (self.state.step + 1) % every == 0
 
     def _show(self) -> None:
         step, seconds = self.state.step, self.state.seconds

@@ -10,10 +10,11 @@ and a resumed training as one that was never stopped. What is looked for is the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from .signals import LEVELS, SIGNALS, Figures, Level, Records
+from .signals import LEVELS, SIGNALS, Figures, Level, Look, Records
 
 BAD = LEVELS.index("bad")
 
@@ -39,40 +40,46 @@ class Finding(NamedTuple):
         return self._asdict()
 
 
-def judge(records: Records, *, over: bool = False) -> list[Finding]:
-    """A finding for each signal that the log has figures for, the worst first.
+def looks_at(records: Records) -> dict[str, list[Look]]:
+    """The looks of every signal that the log has figures for.
 
     Arguments:
         records: lines of the log, oldest first.
+    """
+    looks = {name: signal.looks(records) for name, signal in SIGNALS.items()}
+    return {name: of_one for name, of_one in looks.items() if of_one}
+
+
+def judge(looks: Mapping[str, list[Look]], *, over: bool = False) -> list[Finding]:
+    """A finding for each signal that was looked at, the worst first.
+
+    Arguments:
+        looks: as `looks_at` gives them.
         over: whether the training has ended: then a signal with fewer looks than its patience may speak too.
     """
     findings = []
-    for name, signal in SIGNALS.items():
-        looks = signal.looks(records)
-        if not looks:
-            continue
-        recent = looks[-signal.patience :]
-        enough = over or len(looks) >= signal.patience
-        level = min(look.level for look in recent) if enough else 0
-        since = None
-        if level:
-            since = looks[0].step
-            for before, look in zip(reversed(looks[:-1]), reversed(looks[1:]), strict=True):
-                if before.level < level:
-                    since = look.step
-                    break
-        sentence = (signal.trouble if level else signal.fine).format(**looks[-1].figures)
-        evidence = dict(looks[-1].figures)
-        findings.append(Finding(name, LEVELS[level], sentence, signal.action if level else "", since, evidence))
+    for name, of_one in looks.items():
+        signal = SIGNALS[name]
+        recent = [look.level for look in of_one[-signal.patience :]]
+        level = min(recent) if over or len(recent) == signal.patience else 0
+        since = _since(of_one, level) if level else None
+        sentence = (signal.trouble if level else signal.fine).format(**of_one[-1].figures)
+        action = signal.action if level else ""
+        findings.append(Finding(name, LEVELS[level], sentence, action, since, dict(of_one[-1].figures)))
     return sorted(findings, key=lambda finding: -LEVELS.index(finding.level))
 
 
-def healthy_at(records: Records, steps: Iterable[int]) -> int | None:
+def _since(looks: list[Look], level: int) -> int:
+    """The first of the last looks that are all at that level at the least."""
+    return list(itertools.takewhile(lambda look: look.level >= level, reversed(looks)))[-1].step
+
+
+def healthy_at(looks: Mapping[str, list[Look]], steps: Iterable[int]) -> int | None:
     """The newest of some steps at which no signal was bad, by its last look until then; None where there is none."""
-    looks = [signal.looks(records) for signal in SIGNALS.values() if not signal.of_data]
+    of_training = [of_one for name, of_one in looks.items() if not SIGNALS[name].of_data]
 
     def healthy(step: int) -> bool:
-        until = [[look.level for look in of_one if look.step <= step] for of_one in looks]
+        until = [[look.level for look in of_one if look.step <= step] for of_one in of_training]
         return all(levels[-1] < BAD for levels in until if levels)
 
     return max(filter(healthy, steps), default=None)

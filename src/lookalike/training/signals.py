@@ -237,19 +237,19 @@ SIGNALS: dict[str, Signal] = {
         "relativistic with --penalty r1+r2.",
     ),
     "rank": Signal(
-        milestones(["rank"], lambda f: below(f["rank"], 0.4, 0.2), 0.25),
+        milestones(["rank"], lambda f: below(f["rank"], 0.25, 0.15), 0.25),
         "samples vary in {rank:.2g} times as many directions as data.",
         "samples vary in {rank:.2f} times as many directions as data.",
         "The generator has collapsed to a line or a point: raise --penalty-weight, or take a longer --latent.",
     ),
     "missing modes": Signal(
-        milestones(["missing", "coverage"], lambda f: above(f["missing"], 0.15, 0.4), 0.5),
+        milestones(["missing", "coverage"], lambda f: above(f["missing"], 0.1, 0.4), 0.5),
         "samples are lacking where {missing:.0%} of the data are (coverage {coverage:.2f}).",
         "samples are lacking where {missing:.0%} of the data are (coverage {coverage:.2f}).",
         "Modes are dropped: take --objective relativistic with --penalty r1+r2, a larger --batch-size or more steps.",
     ),
     "support": Signal(
-        milestones(["support"], lambda f: below(f["support"], 0.25, 0.1), 0.25),
+        milestones(["support"], lambda f: below(f["support"], 0.04, 0.02), 0.5),
         "samples are alike as often as if there were {support:.2g} times as many different ones as in data.",
         "samples are alike as often as if there were {support:.2f} times as many different ones as in data.",
         "The generator repeats itself: raise --penalty-weight, or take --objective relativistic with --penalty r1+r2.",
@@ -270,7 +270,7 @@ SIGNALS: dict[str, Signal] = {
         patience=3,
     ),
     "discriminator memorises": Signal(
-        milestones(["memorises"], lambda f: above(f["memorises"], 0.7, 0.85), 0.15),
+        milestones(["memorises"], lambda f: above(f["memorises"], 0.65, 0.8), 0.15),
         "the discriminator tells training items from held-out ones {memorises:.0%} of the time.",
         "the discriminator tells training items from held-out ones {memorises:.0%} of the time; 50 % is chance.",
         "It learns the data by heart: more data, a smaller --width, or augmentation.",
@@ -285,7 +285,7 @@ SIGNALS: dict[str, Signal] = {
         milestones(["decoded"], lambda f: below(f["decoded"], 0.1, 0.02), 0.25),
         "reconstructions vary {decoded:.2g} times as much as what they are of: the decoder ignores the code.",
         "reconstructions vary {decoded:.2f} times as much as what they are of.",
-        "Train with --kl-warmup or --free-bits, and check that the code reaches the decoder.",
+        "Lower --lr, of a VAE train with --kl-warmup or --free-bits, and check that the code reaches the decoder.",
     ),
     "dead units": Signal(
         milestones(["dead"], lambda f: above(f["dead"], 0.5, 0.9), 0.1),

@@ -33,15 +33,15 @@ import torch
 from torch import Tensor, nn
 
 from ..data.base import Data, Split
-from ..metrics.features import FEATURES, feature_space, standardised
+from ..metrics.features import FEATURES, feature_space
 from ..metrics.latent import active_units
 from ..models.base import Bounded, Coded, Encoder, Explicit, Implicit, Judging, Model, seeded
 
-FEWEST, MOST = 250, 1000  # samples that are looked at
+FEWEST, MOST = 200, 1000  # samples that are looked at
 SHARE = 0.02  # of the passes of a training that looking may take
 A_STEP = 6  # passes of an item: two players, forward and backward at twice its cost
 A_LOOK = 4  # passes of an item that is looked at: drawn, its features, judged twice
-REFERENCE = 4  # times as many training items, from which the cells are made
+REFERENCE = 2  # times as many training items, from which the cells are made
 PER_CELL = 20  # samples due in a cell
 DUE = PER_CELL / 2  # in a cell at the least, for their absence to mean something
 TOGETHER = 0.05  # of the usual distance of two centres: those nearer are parts of one cluster
@@ -59,20 +59,24 @@ class Reference(NamedTuple):
     """What samples are compared with, of the training split.
 
     Arguments:
-        raw, features: of the training items in the feature space, and in its standard deviations, (N, D).
+        mean, std, features: of the training items in the feature space, each (D,); they in its deviations, (N, D).
         centres, cell: (K, D), and the cell each belongs to, (K,): those of one narrow cluster are one.
         due: each cell's share of the items, (K,).
         radii: to the 5th neighbour of each of the first n items, (n,).
         near: the distance within which one pair in a hundred is.
+        spread, rank: their total variance and effective rank.
     """
 
-    raw: Tensor
+    mean: Tensor
+    std: Tensor
     features: Tensor
     centres: Tensor
     cell: Tensor
     due: Tensor
     radii: Tensor
     near: Tensor
+    spread: Tensor
+    rank: Tensor
 
 
 class Vitals:
@@ -105,7 +109,8 @@ class Vitals:
         with _watched(model) as dead, seeded(self.seed, device):
             drawn = isinstance(model, Implicit) or (self.thorough and not model.draws_slowly)
             if drawn and isinstance(model, Implicit | Explicit):
-                fake = model.sample(len(x), y if model.conditional else None, seed=self.seed)
+                n = self.n if y is None or not model.conditional else len(x)
+                fake = model.sample(n, y if model.conditional else None)
                 found |= self._of_samples(model, fake) if isinstance(model, Implicit) else {}
                 found |= self._copies(model, fake, held)
                 if isinstance(model, Judging):
@@ -120,13 +125,13 @@ class Vitals:
     def _of_samples(self, model: Model, fake: Tensor) -> dict[str, Tensor]:
         reference = self._reference(model)
         n = len(reference.radii)
-        f, r = standardised(self._features(model, fake), reference.raw), reference.features
+        f, r = (self._features(model, fake) - reference.mean) / reference.std, reference.features
         cells = reference.cell[_nearest(f, reference.centres)].bincount(minlength=len(reference.due)) / len(f)
         to_data = _distances(r[:n], f)
-        near = (_pairs(f) < reference.near).double().mean()
+        near = _near(f, reference.near)
         found = {
-            "spread": _spread(f) / _spread(r),
-            "rank": _effective_rank(f) / _effective_rank(r),
+            "spread": _spread(f) / reference.spread,
+            "rank": _effective_rank(f) / reference.rank,
             "missing": reference.due[(cells < FEW * reference.due) & (reference.due * len(f) >= DUE)].sum(),
             "coverage": (to_data.amin(1) <= reference.radii).double().mean(),
             "support": NEAR_PAIRS / near.clamp(min=NEAR_PAIRS / 10),
@@ -142,14 +147,17 @@ class Vitals:
             x, _ = _some(self.data.train, REFERENCE * self.n, self.seed)
             x = x[torch.randperm(len(x), generator=torch.Generator().manual_seed(self.seed))]  # data may be sorted
             raw = self._features(model, _onto(x, None, model.device)[0])
-            r = standardised(raw, raw)
+            mean, std = raw.mean(0), raw.std(0, correction=0)
+            std = torch.where(std > 1e-6 * (1 + mean.abs()), std, 1.0)  # a constant feature keeps its scale
+            r = (raw - mean) / std
             n = min(self.n, len(r))
             centres = _k_means(r, max(2, n // PER_CELL))
             cell = _joined(centres)
             due = cell[_nearest(r, centres)].bincount(minlength=len(centres)) / len(r)
             radii = _distances(r[:n], r[:n]).kthvalue(min(NEIGHBOURS + 1, n), dim=1).values
-            near = _pairs(r[:n]).kthvalue(max(1, round(NEAR_PAIRS * n * (n - 1) / 2))).values
-            self.reference = Reference(raw, r, centres, cell, due, radii, near)
+            i, j = torch.triu_indices(n, n, 1, device=r.device)
+            near = _distances(r[:n], r[:n])[i, j].quantile(NEAR_PAIRS)
+            self.reference = Reference(mean, std, r, centres, cell, due, radii, near, _spread(r), _effective_rank(r))
         return self.reference
 
     def _features(self, model: Model, x: Tensor) -> Tensor:
@@ -203,14 +211,17 @@ def _contest(
     model: Judging, seen: tuple[Tensor, Tensor | None], held: tuple[Tensor, Tensor | None], fake: Tensor
 ) -> dict[str, Tensor]:
     """How far the discriminator is ahead on held-out items, and how far it knows the training items by heart."""
-    n = min(len(seen[0]), len(held[0]), len(fake))
-    (x, y), (v, w) = ((items[:n], None if labels is None else labels[:n]) for items, labels in (seen, held))
-    _, train_logits, _ = model.judge(x, fake[:n], y)
-    loss, held_logits, _ = model.judge(v, fake[:n], w)
+    _, train_logits, _ = _judged(model, *seen, fake)
+    loss, held_logits, _ = _judged(model, *held, fake)
     found = {"memorises": _above(train_logits, held_logits)}
     if model.equilibrium > 0:
         found["win"] = 1 - loss / model.equilibrium
     return found
+
+
+def _judged(model: Judging, x: Tensor, y: Tensor | None, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    n = min(len(x), len(fake))
+    return model.judge(x[:n], fake[:n], None if y is None else y[:n])
 
 
 def _code(model: Any, x: Tensor, y: Tensor | None) -> dict[str, Tensor]:
@@ -244,17 +255,17 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a.float(), b.float())
 
 
-def _pairs(h: Tensor) -> Tensor:
-    """Distances of all pairs of rows, shape (n (n - 1) / 2,)."""
-    i, j = torch.triu_indices(len(h), len(h), 1, device=h.device)
-    return _distances(h, h)[i, j]
+def _near(h: Tensor, reach: Tensor) -> Tensor:
+    """The share of pairs of rows that are nearer than that, shape ()."""
+    n = len(h)
+    return ((_distances(h, h) < reach).sum() - n).double() / (n * (n - 1))  # each row is near itself
 
 
 def _nearest(h: Tensor, centres: Tensor) -> Tensor:
     return _distances(h, centres).argmin(1)
 
 
-def _k_means(h: Tensor, k: int, rounds: int = 8) -> Tensor:
+def _k_means(h: Tensor, k: int, rounds: int = 5) -> Tensor:
     """k centres of the rows of h: Lloyd's algorithm from rows drawn by squared distance to those drawn before."""
     h, draw = h.float(), torch.Generator().manual_seed(0)
     chosen, reach = [0], _distances(h[:1], h)[0]
@@ -283,7 +294,9 @@ def _joined(centres: Tensor) -> Tensor:
 
 def _above(a: Tensor, b: Tensor) -> Tensor:
     """P(an entry of a is above one of b), ties counted half, shape ()."""
-    return ((a[:, None] > b).double() + (a[:, None] == b).double() / 2).mean()
+    b = b.sort().values
+    under = torch.searchsorted(b, a) + torch.searchsorted(b, a, right=True)
+    return under.double().mean() / (2 * len(b))
 
 
 def _copied(h: Tensor, train: Tensor) -> Tensor:

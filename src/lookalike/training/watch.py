@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from ..models.base import Model
 from .examine import Allowance
-from .health import Finding, healthy_at, judge
-from .signals import SIGNALS
+from .health import Finding, healthy_at, judge, looks_at
+from .signals import SIGNALS, Look
 from .vitals import SHARE, Vitals
 
 OnCollapse = Literal["warn", "stop", "rollback"]
@@ -36,13 +36,14 @@ class Watch:
         self.on_collapse = on_collapse
         self.flaws = dict(flaws or {})
         self.records: list[Mapping[str, Any]] = []
+        self.looked: tuple[int, dict[str, list[Look]]] = (0, {})
         self.worst: Finding | None = None
         self.said: set[tuple[str, str]] = set()
         self.allowance = Allowance(SHARE) if vitals.between is None else None
 
     def begin(self, records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
         """Start from the lines of the log; gives figures of the data, which are to be logged at step 0, if any."""
-        self.records = list(records)
+        self.records, self.looked = list(records), (0, {})
         self.worst = None
         return {} if any(record["split"] == "health" for record in self.records) else self.flaws
 
@@ -58,7 +59,7 @@ class Watch:
 
     def judge(self) -> list[str]:
         """Judge the log as it stands; gives a sentence on each finding that was not told yet."""
-        findings = [finding for finding in judge(self.records) if finding.level != "ok"]
+        findings = [finding for finding in judge(self._looks()) if finding.level != "ok"]
         of_training = [
             finding for finding in findings if finding.level == "bad" and not SIGNALS[finding.signal].of_data
         ]
@@ -69,7 +70,13 @@ class Watch:
 
     def healthy(self, steps: Iterable[int]) -> int | None:
         """The newest of some steps at which nothing was bad."""
-        return healthy_at(self.records, steps)
+        return healthy_at(self._looks(), steps)
+
+    def _looks(self) -> dict[str, list[Look]]:
+        """The looks at the log as it stands, which are taken once."""
+        if self.looked[0] != len(self.records):
+            self.looked = len(self.records), looks_at(self.records)
+        return self.looked[1]
 
 
 def told_of(finding: Finding) -> str:
