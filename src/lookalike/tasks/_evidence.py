@@ -34,7 +34,7 @@ def quiet(_what: str) -> Teller:
 
 @dataclass(frozen=True)
 class How:
-    """How to measure: the arguments of `evaluate`, checked."""
+    """How to measure: the arguments of `evaluate`, checked; `drawing` are those of `sample` for its samples."""
 
     split: SplitName
     samples: int
@@ -43,6 +43,7 @@ class How:
     features: str
     seed: int
     progress: Callable[[str], Teller] = quiet
+    drawing: Mapping[str, Any] | None = None
 
     def items(self, data: Data) -> int:
         n = len(data.splits[self.split])
@@ -117,7 +118,7 @@ class Evidence:
         y = self.data.splits[self.how.split].y if self.model.conditional else None
         if y is not None:
             y = y[torch.randint(len(y), (n,), generator=torch.Generator().manual_seed(seed)).to(y.device)]
-        return draw(self.model, n, seed=seed, y=y, progress=told)
+        return draw(self.model, n, seed=seed, y=y, progress=told, **(self.how.drawing or {}))
 
     def _log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         assert isinstance(self.model, Explicit)

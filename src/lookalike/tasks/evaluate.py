@@ -110,6 +110,7 @@ def measure(
     features: str = "auto",
     seed: int = 0,
     progress: Callable[[str], Teller] = quiet,
+    drawing: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Metric], dict[str, str]]:
     """The metrics of a model on data, by name, and why others were skipped; arguments as `evaluate`.
 
@@ -117,11 +118,13 @@ def measure(
         model: in eval mode, on the device to compute on.
         data: that fits the model's spec.
         progress: given what is being done, whom to tell how much of it is.
+        drawing: temperature or truncation of the samples.
 
     Raises:
         UserError: an unknown metric or feature space, or an empty split.
     """
-    how = How(split, samples, importance_samples, limit, feature_space(features, data.spec.kind), seed, progress)
+    space = feature_space(features, data.spec.kind)
+    how = How(split, samples, importance_samples, limit, space, seed, progress, drawing)
     if not how.items(data):
         raise UserError(f"{data.name} has no {split} items to measure on.")
     wanted, skipped = _choose(METRICS if metrics is None else metrics, model, data, split)
@@ -223,7 +226,7 @@ def _protocol(entry: MetricEntry, model: Model, data: Data, how: How) -> dict[st
     if words & DENSITIES:
         stated |= _of_likelihood(words, model, how)
     if words & {"fake", "samples"}:
-        stated["samples"] = how.samples
+        stated |= {"samples": how.samples, **(how.drawing or {})}
     if "train" in words:
         stated["samples"] = min(how.samples, len(data.train))
     if "real" in words:
