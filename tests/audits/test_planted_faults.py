@@ -33,7 +33,7 @@ TINY: dict[str, dict[str, Any]] = {
     "made": {"width": 16, "depth": 1},
     "realnvp": {"width": 8, "depth": 1, "couplings": 4},
     "mlp-vae": {"hidden": (16,), "latent": 2},
-    **{name: {"width": 4, "latent": 2} for name in ("r1", "wgan-gp", "sngan", "wgan", "ebgan")},
+    **{name: {"width": 4, "latent": 2} for name in ("r1", "wgan-gp", "sngan", "wgan", "ebgan", "infogan")},
 }
 """Recipes and sizes, small."""
 
@@ -254,6 +254,16 @@ def judged_in_batch(model: Any) -> None:
     model.discriminator = InBatch(model.discriminator, 2)
 
 
+def without_a_gradient(model: Any) -> None:
+    """The codes of samples are read, and the generator is not told."""
+
+    class Still(type(model.told)):  # type: ignore[misc]
+        def loss(self, fake: Tensor, *given: Any) -> Any:
+            return super().loss(fake.detach() if len(given) == 2 else fake, *given)
+
+    model.told = Still(*model.told)
+
+
 FAULTS: dict[str, tuple[str, str, Spec, Callable[[Any], None]]] = {
     "a pixel that sees itself": ("causality", "pixelcnn", IMAGES, leaky_mask),
     "a channel that sees itself": ("causality", "pixelcnn", COLOUR, leaky_mask),
@@ -282,6 +292,7 @@ FAULTS: dict[str, tuple[str, str, Spec, Callable[[Any], None]]] = {
     "R1 without its half": ("penalties", "r1", POINTS, without_its_half),
     "codes that are pulled from themselves": ("pull-away", "ebgan", POINTS, with_themselves),
     "a norm that is not spectral": ("spectral norm", "sngan", IMAGES, of_another_norm),
+    "an information term without a gradient": ("what is told", "infogan", POINTS, without_a_gradient),
     "weights that are never clipped": ("clip", "wgan", POINTS, never_clipped),
 }
 

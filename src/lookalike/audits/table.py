@@ -11,6 +11,7 @@ from .bound import bounds
 from .flow import inverse, log_det
 from .kept import averaging, numbers
 from .probability import drawn, normalised
+from .told import heads
 from .use import coldest, companions, completion, saving, seeds
 
 AUDITS: Mapping[str, Callable[[Subject], Finding]] = {
@@ -35,4 +36,5 @@ AUDITS: Mapping[str, Callable[[Subject], Finding]] = {
     "pull-away": apart,
     "spectral norm": spectral,
     "clip": clipped,
+    "what is told": heads,
 }
