@@ -7,6 +7,7 @@ were right.
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -126,29 +127,53 @@ def _gradients(grade: Callable[[float], int]) -> Callable[[Records], list[Look]]
     return looks
 
 
-def _lost(values: Sequence[tuple[int, float]], window: int) -> list[tuple[int, float, float, float]]:
-    """Of a figure that should fall: (step, now, its best so far, share of what was gained that is lost again)."""
-    smooth = [
-        (values[i][0], statistics.median(value for _, value in values[max(0, i - window + 1) : i + 1]))
-        for i in range(window - 1, len(values))
-    ]
-    found, best = [], math.inf
-    for step, now in smooth:
+def _lost(records: Records, split: str, name: str, window: int) -> dict[int, tuple[float, float, float]]:
+    """Of a figure that should fall, by step: it now, its best so far, and the share of what was gained that is lost.
+
+    It is smoothed by the median over a window; where it was steady, nothing was gained that its noise could lose.
+    """
+    values = [(r["step"], float(r[name])) for r in records if r["split"] == split and name in r]
+    if len(values) < window + 3:
+        return {}
+    first = statistics.median(value for _, value in values[:window])
+    noise = statistics.median(abs(b - a) for (_, a), (_, b) in itertools.pairwise(values)) if window > 1 else 0.0
+    found, best = {}, math.inf
+    for i in range(window - 1, len(values)):
+        now = statistics.median(value for _, value in values[i - window + 1 : i + 1])
         best = min(best, now)
-        first = smooth[0][1]
-        gained = max(first - best, 0.05 * abs(first), 1e-12)
-        found.append((step, now, best, (now - best) / gained))
+        gained = max(first - best, 0.1 * abs(first), 4 * noise, 1e-12)
+        found[values[i][0]] = (now, best, (now - best) / gained)
     return found
 
 
-def _falls(records: Records, split: str, names: Sequence[str], window: int, warn: float, bad: float) -> list[Look]:
-    for name in names:
-        values = [(r["step"], r[name]) for r in records if r["split"] == split and name in r]
-        if len(values) >= window + 3:
-            return [
-                Look(step, above(share, warn, bad), {"figure": name, "now": now, "best": best, "lost": share})
-                for step, now, best, share in _lost(values, window)
-            ]
+def _diverges(records: Records) -> list[Look]:
+    """Looks at the training loss of a model of one player, and at its bound: neither alone may rise by design.
+
+    A VAE's loss rises while its rate is charged more and more, and its bound while the first nats are free.
+    """
+    both = [lost for name in ("loss", "bits_per_dim") if (lost := _lost(records, "train", name, WINDOW))]
+    if not both:
+        return []
+    found = []
+    for step, (now, best, share) in both[0].items():
+        least = min([share, *(lost[step][2] for lost in both[1:] if step in lost)])
+        found.append(Look(step, above(least, 0.5, 1.0), {"now": now, "best": best, "lost": least}))
+    return found
+
+
+def _learns_by_heart(records: Records) -> list[Look]:
+    """Looks at the figure on held-out items: what it lost, and the same figure in training did not."""
+    for name in JUDGED_BY:
+        if held := _lost(records, "valid", name, 1):
+            seen = _lost(records, "train", name, WINDOW)
+            found = []
+            for step, (now, best, share) in held.items():
+                before = [lost for at, (_, _, lost) in seen.items() if at <= step][-1:]
+                share -= before[0] if before else 0.0
+                found.append(
+                    Look(step, above(share, 0.2, 1.0), {"figure": name, "now": now, "best": best, "lost": share})
+                )
+            return found
     return []
 
 
@@ -165,6 +190,9 @@ def _ahead(records: Records) -> list[Look]:
 def _faults(name: str, bad_from: int) -> Callable[[Records], list[Look]]:
     return milestones([name], lambda f: 0 if f[name] == 0 else 1 if f[name] < bad_from else 2)
 
+
+WINDOW = 5
+"""Records of the log over which a loss is smoothed."""
 
 EARLY = 10
 """Records of the log that say what a gradient's usual length is."""
@@ -188,7 +216,7 @@ SIGNALS: dict[str, Signal] = {
         patience=1,
     ),
     "not moving": Signal(
-        _updates(lambda ratio: 2 if ratio < 1e-8 else 1 if ratio < 1e-6 else 0),
+        _updates(lambda ratio: below(ratio, 1e-7, 1e-9)),
         "the weights of the {player} hardly move: a step changes them by {ratio:.1e} of their length.",
         "all players move: a step changes the {player} by {ratio:.1e} of its length.",
         "Give it a rate of its own, as --lr generator=1e-3,discriminator=1e-3, and check that its weights take part.",
@@ -216,14 +244,14 @@ SIGNALS: dict[str, Signal] = {
         patience=5,
     ),
     "diverges": Signal(
-        lambda records: _falls(records, "train", ("bits_per_dim", "distortion", "loss"), 5, 0.5, 1.0),
-        "{figure} is {now:.4g} after {best:.4g}: {lost:.0%} of what was learnt is lost again.",
-        "{figure} is {now:.4g}, its best {best:.4g}.",
+        _diverges,
+        "the loss is {now:.4g} after {best:.4g}: {lost:.0%} of what was learnt is lost again.",
+        "the loss is {now:.4g}, its best {best:.4g}.",
         "Lower --lr.",
         patience=3,
     ),
     "learns by heart": Signal(
-        lambda records: _falls(records, "valid", JUDGED_BY, 1, 0.2, 1.0),
+        _learns_by_heart,
         "on held-out items {figure} is {now:.4g} after {best:.4g}: {lost:.0%} of what was gained is lost again.",
         "on held-out items {figure} is {now:.4g}, its best {best:.4g}.",
         "Train for fewer steps, or take a smaller network or more data; the best milestone is kept.",
