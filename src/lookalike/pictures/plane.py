@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,24 @@ def paths(
             ax.plot(*path[[0, -1]].T, "o", color=OTHER, markersize=5, zorder=3)
         ax.set_title(title, fontsize=10, color=INK, loc="left")
         _plane(ax, frame, names)
+    return picture_of(figure)
+
+
+def clouds(made: Mapping[str, Tensor], real: Tensor) -> Image.Image:
+    """Points over data, a small panel for each title.
+
+    Arguments:
+        made: title -> points, shape (N, 2).
+        real: data, shape (M, 2).
+    """
+    columns = min(5, len(made))
+    figure, axes = figure_of(math.ceil(len(made) / columns), columns, 2.0, 2.2, count=len(made))
+    for ax, (title, x) in zip(axes, made.items(), strict=True):
+        _scatter(ax, real, FAINT, "data")
+        _scatter(ax, x, MODEL, "samples", alpha=0.7)
+        _plane(ax, _frame(real), ("", ""))
+        ax.tick_params(labelbottom=False, labelleft=False)
+        ax.set_title(title, fontsize=9, color=INK, loc="left")
     return picture_of(figure)
 
 
