@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -339,3 +341,35 @@ def test_opposite_ends_are_joined_on_a_circle_and_the_origin_by_a_line():
     torch.testing.assert_close(slerp(a, zero, T), lerp(a, zero, T))
     assert (slerp(zero, zero, T) == 0).all()
     torch.testing.assert_close(slerp(a, 2 * a, T), lerp(a, 2 * a, T))
+
+
+# A saved run by itself
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["r3", "aae"])
+@pytest.mark.parametrize("kind", ["images", "table"])
+def test_drawing_from_a_saved_run_needs_neither_its_data_nor_the_device_it_was_trained_on(recipe, kind, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    if kind == "images":
+        for i in range(12):
+            Image.fromarray(np.random.default_rng(i).integers(0, 256, (9, 8), np.uint8)).save(data / f"{i:02d}.png")
+    else:
+        rows = [f"{i * 1.5},{'ab'[i % 2]},{i * i % 11}" for i in range(40)]
+        (data / "x.csv").write_text("\n".join(["size,kind,mass", *rows]))
+    where = data if kind == "images" else data / "x.csv"
+    run = tmp_path / "run"
+    lookalike.train(recipe, where, out=run, steps=2, warmup=0, batch_size=8, width=4, latent=3, device="cpu")
+    sample(run, n=4, seed=1, out=tmp_path / "before.npz")
+    shutil.rmtree(data)
+    header = json.loads((run / "run.json").read_text())
+    header["environment"]["device"] = "cuda:7"
+    (run / "run.json").write_text(json.dumps(header))
+    moved = run.rename(tmp_path / "elsewhere")
+    sample(moved, n=4, seed=1, out=tmp_path / "after.npz")
+    before, after = (np.load(tmp_path / name)["x"] for name in ("before.npz", "after.npz"))
+    np.testing.assert_array_equal(before, after)
+    assert sample(moved, n=4).files == [str(moved / ("samples.png" if kind == "images" else "samples.csv"))]
+    if recipe == "r3":  # whose ways are between draws
+        interpolate(moved, n=2, steps=3, out=tmp_path / "way.npz")
