@@ -12,6 +12,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from ..models.base import Completer, Encoder, Explicit, Implicit, Judging, Latent, Model, seeded
+from ..models.implicit.gan.gan import GAN
 from ..models.tractable.autoregressive.raster import Raster
 from ..models.tractable.flow.flow import Flow
 from .base import Finding, Subject, UnfitError, apart, largest
@@ -49,7 +50,7 @@ def _of_items(model: Model, y: Tensor | None) -> Iterator[tuple[str, Callable[[T
         yield "log_prob", lambda x: model.log_prob(x, y)
     if isinstance(model, Encoder):
         yield "encode", lambda x: model.encode(x, y)
-    if isinstance(model, Judging):
+    if isinstance(model, Judging) and not _of_packs(model):
         yield "judge", lambda x: model.judge(x, x, y)[1]
 
 
@@ -165,3 +166,8 @@ def _sample(model: Explicit | Implicit, *, seed: int, temperature: float = 1.0) 
 
 def _generator(subject: Subject) -> torch.Generator:
     return torch.Generator().manual_seed(subject.seed)
+
+
+def _of_packs(model: Model) -> bool:
+    """Whether items are judged several at once, which makes companions of them."""
+    return isinstance(model, GAN) and model.view.pack > 1

@@ -179,10 +179,13 @@ def _of_recipes(known: Mapping[str, Recipe], seed: int) -> dict[str, dict[str, l
 def _of_recipe(recipe: Recipe, seed: int) -> Iterator[tuple[str, list[Outcome]]]:
     """A recipe on each kind of data it takes, by what that is."""
     labelled = "conditional" in options_of(recipe.build)
+    needs_labels = recipe.options.get("condition", "none") != "none"
     for kind in recipe.kinds:
         for said, spec in SPECS[kind].items():
             given: dict[str, Any] = {"conditional": True} if labelled and spec.classes else {}
-            if spec.classes and not labelled:
+            if needs_labels:
+                spec = dataclasses.replace(spec, classes=spec.classes or ("a", "b"))
+            elif spec.classes and not labelled:
                 continue
             try:
                 resolved = recipe.resolved(kind, given)
