@@ -104,7 +104,7 @@ def clouds(made: Mapping[str, Tensor], real: Tensor) -> Image.Image:
         real: data, shape (M, 2).
     """
     columns = min(5, len(made))
-    figure, axes = figure_of(math.ceil(len(made) / columns), columns, 2.0, 2.2, count=len(made))
+    figure, axes = figure_of(math.ceil(len(made) / columns), columns, 2.22, 2.4, count=len(made))
     for ax, (title, x) in zip(axes, made.items(), strict=True):
         _scatter(ax, real, FAINT, "data")
         _scatter(ax, x, MODEL, "samples", alpha=0.7)

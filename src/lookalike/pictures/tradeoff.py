@@ -16,58 +16,60 @@ if TYPE_CHECKING:
 PAIRS = {("recall", "precision"): MODEL, ("coverage", "density"): OTHER}
 """Diversity and fidelity, and the colour of both."""
 
+NEAR = 0.07
+"""Of a panel's side: numbers nearer to each other than that would overlap."""
+
 Measured = Mapping[str, Sequence[tuple[float, float]]]
 """A measure's values along the curve, each with its standard error."""
 
 
-def tradeoff(name: str, at: Sequence[float], measured: Measured, *, data: str = "") -> Image.Image:
-    """The curve of fidelity against diversity, and beside it each measure over what moves them.
+def tradeoff(name: str, at: Sequence[float], measured: Measured, *, title: str = "") -> Image.Image:
+    """Two curves of fidelity against diversity, and beside them each measure over what moves them.
 
     Arguments:
         name: of what moves them, "truncation" or "temperature".
         at: its values, rising.
         measured: precision, recall, density and coverage at these.
-        data: what real items they are of.
+        title: what they were measured on.
     """
-    figure, (curve, over) = figure_of(1, 2, 5.0, 4.2)
-    for (diversity, fidelity), colour in PAIRS.items():
+    figure, (*curves, over) = figure_of(1, 3, 3.7, 3.6)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9, color=DATA)
+    for ax, ((diversity, fidelity), colour) in zip(curves, PAIRS.items(), strict=True):
         x, y = (np.array([value for value, _ in measured[of]]) for of in (diversity, fidelity))
-        curve.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=4, label=f"{fidelity} over {diversity}")
-        _annotate(curve, x, y, at, colour)
-    curve.axhline(1, color=FAINT, linewidth=1, zorder=0)
-    top = max(1.0, max(value for value, _ in measured["density"]))
-    curve.set(xlim=(-0.03, 1.03), ylim=(-0.03 * top, 1.08 * top))
-    curve.set(xlabel="diversity: recall, coverage (share of real items)", ylabel="fidelity: precision, density")
-    curve.set_title(f"numbers at the dots: {name}", fontsize=9, color=DATA, loc="right")
-    for (diversity, fidelity), colour in PAIRS.items():
+        ax.plot(x, y, color=colour, linewidth=1.6, marker="o", markersize=4)
+        ax.set(xlim=(-0.04, 1.04), ylim=_limits(y), xlabel=f"{diversity} (share of real items)")
+        ax.set_title(f"{fidelity} over {diversity}", fontsize=10, color=INK, loc="left")
+        _annotate(ax, x, y, at, colour)
         _over(over, at, measured[fidelity], colour, "-", fidelity)
         _over(over, at, measured[diversity], colour, "--", diversity)
-    unit = " (deviations of the prior)" if name == "truncation" else ""
-    over.set(xlabel=f"{name}{unit}", ylabel="", ylim=(-0.03 * top, 1.08 * top))
-    over.set_title(data, fontsize=9, color=DATA, loc="right")
-    for ax in (curve, over):
+    curves[0].set_ylabel("precision (share of samples)")
+    curves[1].set_ylabel("density (1 for the truth)")
+    over.set(xlabel=f"{name} (deviations of the prior)" if name == "truncation" else name)
+    over.set_ylim(-0.04, max(1.04, 1.08 * max(value for value, _ in measured["density"])))
+    over.set_title(f"all four over {name}", fontsize=10, color=INK, loc="left")
+    over.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
+    for ax in (*curves, over):
         ax.grid(color=FAINT, linewidth=0.5, alpha=0.6)
         ax.set_axisbelow(True)
-        ax.legend(frameon=False, fontsize=8, labelcolor=INK, loc="best")
     return picture_of(figure)
 
 
+def _limits(y: Numbers) -> tuple[float, float]:
+    """Of an axis that shows a fidelity: as much as it varies, but no less than a tenth of it, and 1 with it."""
+    low, high = min(y.min(), 1.0), max(y.max(), 1.0)
+    room = 0.1 * max(high - low, 0.1 * high)
+    return low - room, high + 1.5 * room
+
+
 def _annotate(ax: Axes, x: Numbers, y: Numbers, at: Sequence[float], colour: str) -> None:
-    """The values at the dots that are far enough from the last that was given one."""
-    last = None
-    for i, value in enumerate(at):
-        here = np.array([x[i], y[i]])
-        if last is None or i == len(at) - 1 or np.abs(here - last).max() > 0.09:
-            ax.annotate(
-                f"{value:g}",
-                (x[i], y[i]),
-                xytext=(5, 5),
-                textcoords="offset points",
-                fontsize=8,
-                color=colour,
-                clip_on=False,
-            )
-            last = here
+    """The values at the dots, the first and the last before those between, where there is room."""
+    low, high = ax.get_ylim()
+    places = np.stack([x, (y - low) / (high - low)], axis=1)
+    taken: list[int] = []
+    for i in (0, len(at) - 1, *range(1, len(at) - 1)):
+        if all(np.abs(places[i] - places[j]).max() > NEAR for j in taken):
+            ax.annotate(f"{at[i]:g}", (x[i], y[i]), xytext=(5, 5), textcoords="offset points", fontsize=8, color=colour)
+            taken.append(i)
 
 
 def _over(

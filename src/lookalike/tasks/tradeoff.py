@@ -36,8 +36,11 @@ VALUES = {
     "truncation": (0.1, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0),
     "temperature": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
 }
-IN_A_ROW = {"images": 12, "points": 500}
-"""Samples shown at each value."""
+SHOWN = 500
+"""Points shown at each value."""
+
+WIDE = 1400
+"""Pixels that a row of images fills, if twenty are enough."""
 
 
 def tradeoff(
@@ -140,8 +143,11 @@ def _picture(
 
     measured = {m: [(p[m].value, p[m].standard_error or 0.0) for p in points] for m in MEASURES}
     protocol = points[0]["precision"].protocol
-    of = f"{data.name}, {protocol['items']:,} items, {protocol['samples']:,} samples, {protocol['features']}"
-    pictures = [curve(name, at, measured, data=of)]
+    title = (
+        f"{data.name}: {protocol['samples']:,} samples at each {name} (the numbers at the dots) and "
+        f"{protocol['items']:,} {split} items, by {protocol['features']}"
+    )
+    pictures = [curve(name, at, measured, title=title)]
     if model.spec.kind == "images" or in_plane(model.spec):
         pictures.append(_strip(model, data, name, at, split, seed))
     return stack(pictures)
@@ -150,9 +156,11 @@ def _picture(
 def _strip(model: Model, data: Data, name: str, at: Sequence[float], split: SplitName, seed: int) -> Image:
     """Samples at each value: of images a row each, the same random numbers in each column; of points panels."""
     from ..pictures import grid
+    from ..pictures.images import TILE
     from ..pictures.plane import clouds
 
-    n = IN_A_ROW[model.spec.kind]
+    images = model.spec.kind == "images"
+    n = max(4, min(20, WIDE // max(TILE, model.spec.shape[-1]))) if images else SHOWN
     names = asked(model)
     y = torch.arange(n) % len(names) if names else None
 
@@ -161,7 +169,7 @@ def _strip(model: Model, data: Data, name: str, at: Sequence[float], split: Spli
         return draw(model, n, seed=seed, y=y, means=True, **varied)
 
     made = {value: drawn(value) for value in at}
-    if model.spec.kind == "images":
+    if images:
         heads = [names[k] for k in y.tolist()] if y is not None else ()
         labels = [f"{name} {value:g}" for value in at]
         return grid(torch.cat(list(made.values())), columns=n, row_labels=labels, column_labels=heads)
