@@ -8,7 +8,8 @@ from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 
 from lookalike.errors import UserError
-from lookalike.metrics.distances import frechet_distance, kernel_distance
+from lookalike.metrics.distances import frechet_distance, frechet_estimate, kernel_distance
+from lookalike.metrics.moments import Moments
 
 
 def correlated(n: int, D: int) -> torch.Tensor:
@@ -79,3 +80,32 @@ def test_kernel_distance_is_unbiased_and_knows_its_spread(shift):
     assert abs(value.mean() - truth) < 4 * value.std() / len(draws) ** 0.5 + 0.01
     # A jackknife errs on the safe side where the distance itself is 0: it may claim up to sqrt(2) more.
     assert 0.85 < claimed / value.std() < 1.6
+
+
+def test_frechet_distance_knows_its_spread():
+    mix = torch.randn(3, 3, dtype=torch.float64)
+    draws = [frechet_estimate(torch.rand(400, 3), torch.randn(300, 3).double() @ mix + 1) for _ in range(200)]
+    value, claimed = (torch.stack(of) for of in zip(*draws, strict=True))
+    assert 0.85 < claimed.square().mean().sqrt() / value.std() < 1.15
+
+
+def test_moments_of_parts_are_those_of_the_whole_and_keep_some_evenly():
+    x = correlated(3000, 5) + 100
+    moments = Moments()
+    for part in x.split(77):
+        moments.add(part)
+    torch.testing.assert_close(moments.mean, x.mean(0))
+    torch.testing.assert_close(moments.covariance, torch.cov(x.T))
+    assert torch.equal(moments.some, x[::4])
+    real = correlated(100, 5)
+    torch.testing.assert_close(frechet_distance(real, moments), frechet_distance(real, x))
+
+
+def test_roots_of_small_eigenvalues_are_exact_where_they_count():
+    """Features of sizes from 1 to 1e-7 that are nearly alike: the difference is far below the roots of rounding."""
+    sizes = torch.logspace(0, -7, 20, dtype=torch.float64)
+    x = torch.randn(200, 20, dtype=torch.float64)
+    white = (x - x.mean(0)) @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
+    turn = torch.linalg.qr(torch.randn(20, 20, dtype=torch.float64)).Q
+    real, fake = white * sizes @ turn, white * sizes * (1 + 1e-3) @ turn
+    assert frechet_distance(real, fake).item() == pytest.approx(1e-6 * sizes.square().sum().item(), rel=1e-4)

@@ -10,7 +10,8 @@ from torch.nn import functional as F
 
 from lookalike.errors import UserError
 from lookalike.metrics.distances import frechet_distance, kernel_distance
-from lookalike.metrics.features import FEATURES, RandomConv, feature_space, standardised
+from lookalike.metrics.features import FEATURES, RandomConv, feature_space
+from lookalike.metrics.moments import Moments
 from lookalike.spec import Spec
 
 
@@ -27,10 +28,11 @@ def digits():
 def distances(digits):
     """Fréchet distance to the real digits in the feature space random-conv."""
     network = FEATURES["random-conv"].build(Spec("images", (1, 28, 28), levels=256))
-    real = network(2 * digits[0] - 1).double()
+    real = network(2 * digits[0] - 1)
+    unit = Moments.of(real)
 
-    def distance(x: torch.Tensor, of=frechet_distance):
-        return of(standardised(real, real), standardised(network(2 * x - 1).double(), real))
+    def distance(x: torch.Tensor, metric=frechet_distance):
+        return metric(*((features - unit.mean) / unit.std for features in (real, network(2 * x - 1))))
 
     return distance
 
@@ -88,7 +90,9 @@ def test_any_size_gives_features_that_tell_images_apart(shape):
 def test_standardised_leaves_a_constant_feature_alone():
     real = torch.randn(100, 3, dtype=torch.float64) * 5 + 2
     real[:, 1] = 0.1 + 1e-9 * torch.randn(100)
-    z = standardised(real, real)
+    moments = Moments.of(real)
+    z = (real - moments.mean) / moments.std
+    torch.testing.assert_close(moments.standardised(moments).covariance, Moments.of(z).covariance)
     torch.testing.assert_close(z[:, [0, 2]].std(0), torch.ones(2, dtype=torch.float64))
     assert z[:, 1].abs().max() < 1e-8
 
@@ -110,7 +114,8 @@ def test_efficientnet_tells_digits_or_says_what_is_missing(digits):
         return
     network = FEATURES["efficientnet-lite0"].build(spec)
     _, _, x, y = digits
-    zeros, ones = (network(2 * x[y == label][:12] - 1) for label in (0, 1))
+    zeros, ones = (network(2 * x[y == label][:12] - 1)[0] for label in (0, 1))
+    assert network(2 * x[:2] - 1)[1].shape == (2, 1000)
     assert zeros.shape == (12, 1280)
     assert torch.cdist(zeros, ones).mean() > 1.1 * torch.cdist(zeros[:6], zeros[6:]).mean()
     with pytest.raises(UserError, match="1 or 3 channels, not 2"):

@@ -5,7 +5,6 @@ import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -16,7 +15,8 @@ from lookalike.data.base import Data, InMemory, Split
 from lookalike.errors import UserError
 from lookalike.metrics import FEATURES, METRICS
 from lookalike.metrics.distances import frechet_distance
-from lookalike.models.base import Bounded, Encoder, Explicit, Implicit, Model, Turn, seeded
+from lookalike.models.base import Bounded, Encoder, Explicit, Implicit, Latent, Model, Turn, seeded
+from lookalike.options import options_of
 from lookalike.recipe import find
 from lookalike.report import Report, comparable
 from lookalike.spec import Column, Spec
@@ -183,6 +183,7 @@ def test_the_protocol_names_what_must_be_alike(images):
         "samples": 120,
         "features": "random-conv, standardised by the real items",
         "bias": "upwards, the more the fewer the items and samples",
+        "standard error": "delta method",
     }
     assert metrics["coverage"].protocol["neighbours"] == 5
 
@@ -320,9 +321,9 @@ def test_a_metric_is_one_function_and_one_entry(points, monkeypatch):
     assert metrics["spread"].value == pytest.approx(3, rel=0.1)
 
 
-def test_the_flag_offers_every_feature_space():
-    offered = get_type_hints(task.evaluate)["features"]
-    assert get_args(offered) == ("auto", *FEATURES)
+def test_the_help_names_every_feature_space():
+    said = options_of(task.evaluate)["features"].help
+    assert all(name in said for name in ("auto", *FEATURES))
 
 
 def test_the_answer_has_the_agreed_shape(points, monkeypatch):
@@ -335,7 +336,12 @@ def test_the_answer_has_the_agreed_shape(points, monkeypatch):
     told: list[str] = []
     monkeypatch.setattr(task, "counter", lambda what: lambda done, total: told.append(f"{what} {done}/{total}"))
     report = task.evaluate("runs/cloud", samples=100)
-    assert told == ["sampling 100/100", "measuring 300/300"]
+    assert told == [
+        "features of data 300/300",
+        "sampling 100/100",
+        "features of training items 300/300",
+        "measuring 300/300",
+    ]
     assert isinstance(report, Report)
     answer = json.loads(json.dumps(report.json(), allow_nan=False))
     assert list(answer) == ["run", "data", "split", "metrics", "skipped"]
@@ -361,3 +367,112 @@ def test_a_code_that_says_nothing_is_counted_over_all_items_and_named(images):
     assert task.collapse(numbers) == []
     _, skipped = measure(Gaussian(images.spec), images, metrics=["active_units"])
     assert "no posterior" in skipped["active_units"]
+
+
+class Doubling(Gaussian, Latent):
+    latent = 2
+
+    def decode(self, z, y=None):
+        return 3 * z.double()
+
+
+def test_the_path_length_of_a_linear_decoder_is_its_closed_form(points):
+    """Of two draws of N(0, I) in the plane the radii are Rayleigh and their angle is uniform, so along the great circle
+    E |z'|^2 = E (|b| - |a|)^2 + E r(t)^2 E omega^2."""
+    found = measure(Doubling(points.spec), points, metrics=["path_length"], samples=4000)[0]["path_length"]
+    truth = 9 * ((4 - math.pi) + (4 / 3 + math.pi / 6) * math.pi**2 / 3)
+    assert abs(found.value - truth) < 4 * found.standard_error
+    assert found.standard_error < 0.05 * truth
+    assert found.protocol["epsilon"] == 1e-4
+    _, skipped = measure(Gaussian(points.spec), points, metrics=["path_length"])
+    assert skipped["path_length"] == "Gaussian has no code of numbers to move along"
+
+
+class Copier(OnlySamples):
+    """Gives back what it was trained on."""
+
+    def __init__(self, data: Data) -> None:
+        super().__init__(data.spec)
+        self.items = data.train.source.items
+
+    def sample(self, n, y=None, *, seed=None, temperature=1.0):
+        with seeded(seed, self.device):
+            return self.items[torch.randint(len(self.items), (n,))]
+
+
+def test_a_model_that_gives_back_its_training_items_is_seen(points):
+    copied = measure(Copier(points), points, metrics=["copying", "frechet_distance"], samples=200)[0]
+    assert copied["copying"].value == 1
+    assert copied["copying"].protocol["training items"] == 300
+    assert copied["frechet_distance"].value < 0.1, "which no other measure sees"
+    # Of another seed than the data, of which these would be copies.
+    fresh = measure(OnlySamples(points.spec), points, metrics=["copying"], samples=200, seed=1)[0]["copying"]
+    assert abs(fresh.value - 0.5) < 4 * fresh.standard_error
+    _, skipped = measure(Copier(points), points, metrics=["copying"], split="train")
+    assert "training split themselves" in skipped["copying"]
+
+
+class Classifier(nn.Module):
+    """Features and logits: which of 16 intensities the mean is nearest to."""
+
+    def forward(self, x):
+        mean = 15 * x.flatten(1).mean(1, keepdim=True)
+        return x.flatten(1)[:, :4], -50 * (mean - torch.arange(16)).square()
+
+
+def test_a_classifier_of_ones_own_judges_samples(images):
+    class Even(Uniform):
+        def sample(self, n, y=None, *, seed=None, temperature=1.0):
+            return (2 * (torch.arange(n) % 8) / 15).view(n, 1, 1, 1).expand(n, *self.spec.shape)
+
+    spec = dataclasses.replace(images.spec, classes=tuple(map(str, range(16))))
+    y = torch.arange(150) % 16
+    data = dataclasses.replace(images, spec=spec, train=Split(images.train.source, y, levels=16))
+    names = ["inception_score", "classes_found", "classes_reverse_kl", "frechet_distance"]
+    metrics, skipped = measure(Even(spec), data, metrics=names, samples=160, features=Classifier())
+    assert not skipped
+    assert metrics["inception_score"].value == pytest.approx(8)
+    assert metrics["classes_found"].value == 8
+    shares = torch.bincount(y) / 150
+    truth = -(torch.full((8,), 1 / 8) * (8 * shares[::2]).log()).sum().item()
+    assert metrics["classes_reverse_kl"].value == pytest.approx(truth, rel=1e-5)
+    assert metrics["classes_found"].protocol["classifier"].startswith("Classifier ")
+    assert "standardised" not in metrics["frechet_distance"].protocol["features"]
+    _, skipped = measure(Even(spec), data, metrics=names, samples=160)
+    assert "random-conv gives no class logits" in skipped["inception_score"]
+    other = dataclasses.replace(data, spec=dataclasses.replace(spec, classes=("few", "many")))
+    _, skipped = measure(Even(other.spec), other, metrics=names, samples=160, features=Classifier())
+    assert "is no classifier of the 2 classes of static" in skipped["classes_found"]
+
+
+def test_moments_alone_hold_no_features_and_give_the_same(images, monkeypatch):
+    model = Uniform(images.spec)
+    among = measure(model, images, metrics=["frechet_distance", "frechet_floor", "coverage"])[0]
+    monkeypatch.setattr(torch, "cat", None)  # what holds features joins them
+    alone = measure(model, images, metrics=["frechet_distance", "frechet_floor"])[0]
+    assert alone["frechet_distance"].value == pytest.approx(among["frechet_distance"].value)
+    assert alone["frechet_floor"] == among["frechet_floor"]
+
+
+def test_features_of_real_images_are_kept_by_what_they_depend_on(images, tmp_path):
+    model, names = Uniform(images.spec), ["frechet_distance", "kernel_distance"]
+
+    def files() -> int:
+        return len(list(tmp_path.glob("*.safetensors")))
+
+    first = measure(model, images, metrics=names, cache=tmp_path)[0]
+    assert files() == 1
+    told: list[str] = []
+    again = measure(
+        model, images, metrics=names, cache=tmp_path, progress=lambda what: lambda done, total: told.append(what)
+    )[0]
+    assert again == first == measure(model, images, metrics=names)[0]
+    assert "features of data" not in told, "they were read, not computed"
+    measure(model, images, metrics=names, cache=tmp_path, limit=100)
+    measure(model, dataclasses.replace(images, fingerprint="b" * 32), metrics=names, cache=tmp_path)
+    assert files() == 3
+    measure(model, images, metrics=names, cache=tmp_path, features=nn.Sequential(nn.Flatten(), nn.Linear(64, 3)))
+    assert files() == 3, "a module has no name that lasts"
+    for file in tmp_path.glob("*.safetensors"):
+        file.write_bytes(b"broken")
+    assert measure(model, images, metrics=names, cache=tmp_path)[0] == first

@@ -2,7 +2,8 @@
 
     units               points and tables as a model sees them: standardised columns, one-hot categories
     random-conv         images through a small convolutional network with fixed random weights
-    efficientnet-lite0  images through a network trained on ImageNet (an optional package)
+    efficientnet-lite0  images through a network trained on ImageNet (an optional package); gives class logits too
+    FILE.onnx, a module whatever the user has: the classic Inception, DINOv2 ... (see `own`)
 
 Naeem et al. (2020), arXiv:2002.09797, find that a randomly initialised network (theirs: VGG-16 with 64
 outputs) judges samples more sensibly than one trained on ImageNet where the data are far from it, as
@@ -12,7 +13,7 @@ sees strokes, texture and layout but not that a face has three eyes; and its fig
 network's, least of all with published FIDs. Differs from the paper: small enough for a CPU, any size of image.
 
 A feature space takes h, what the door of a model makes of x: images in [-1, 1], standardised rows. Features
-of networks have no natural unit: `standardised` gives them that of the real items' spread.
+of the named networks have no natural unit: `Moments.standardised` gives them that of the real items' spread.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +33,7 @@ from torch.nn.utils import skip_init
 
 from ..errors import UserError, missing_extra, nearest
 from ..spec import KINDS, Kind, Spec
+from .own import own_network
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,13 @@ class FeatureSpace:
     build: Callable[[Spec], nn.Module]
     kinds: tuple[Kind, ...]
     network: bool = True
+
+
+class Seen(NamedTuple):
+    """Features, shape (B, D), and class logits, shape (B, classes), where the network gives them."""
+
+    features: Tensor
+    logits: Tensor | None
 
 
 class RandomConv(nn.Module):
@@ -99,10 +110,11 @@ class EfficientNetLite0(nn.Module):
         self.net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self.requires_grad_(False).eval()
 
-    def forward(self, h: Tensor) -> Tensor:
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor]:
         h = h.expand(-1, 3, -1, -1) if h.shape[1] == 1 else h
         h = F.interpolate(h, (224, 224), mode="bilinear", align_corners=False, antialias=True)
-        return self.net.extract_features(h).mean((2, 3))
+        features = self.net.extract_features(h).mean((2, 3))
+        return features, self.net._fc(features)
 
 
 FEATURES: dict[str, FeatureSpace] = {
@@ -125,6 +137,54 @@ FEATURES: dict[str, FeatureSpace] = {
 }
 
 
+class Space(nn.Module):
+    """A feature space built for some data: takes h, (B, *shape), gives what is `Seen` of it, float32.
+
+    Arguments:
+        network: gives features (B, D), or features and logits.
+        shape: of one h.
+        name: what the protocol says of it.
+        standardise: whether features are to be standardised by the real items.
+        lasting: whether `name` says all that its features depend on, so that they may be kept.
+
+    Raises:
+        UserError: the network cannot take such h, or does not give a row of features an item.
+    """
+
+    def __init__(
+        self, network: nn.Module, shape: tuple[int, ...], name: str, *, standardise: bool, lasting: bool = True
+    ) -> None:
+        super().__init__()
+        self.network, self.name = network, name
+        self.standardise, self.lasting = standardise, lasting
+        like = next(network.parameters(), torch.empty(0))
+        noise = torch.rand(2, *shape, generator=torch.Generator().manual_seed(0)).to(like.device)
+        try:
+            with torch.no_grad():
+                features, logits = self(2 * noise - 1)
+        except RuntimeError as error:
+            raise UserError(
+                f"{name} cannot take items of shape {shape}: {error} Is the size right (--feature-size)?"
+            ) from None
+        for found, what in ((features, "features"), (logits, "logits")):
+            if found is not None and found.dim() != 2:
+                raise UserError(f"{name} gives {what} of shape {tuple(found.shape)}, but should give a row an item.")
+        if not features.isfinite().all() or (features.shape[1] > 1 and torch.equal(features[0], features[1])):
+            raise UserError(
+                f"{name} gives the same features for unlike items, or none that are finite: say what it was "
+                "trained to be given by --feature-range."
+            )
+        self.dims = features.shape[1]
+        self.classes = 0 if logits is None else logits.shape[1]
+
+    def forward(self, h: Tensor) -> Seen:
+        given = self.network(h)
+        features, logits = given if isinstance(given, tuple) else (given, None)
+        while features.dim() > 2 and features.shape[-1] == 1:  # the places of a map pooled to one
+            features = features.squeeze(-1)
+        return Seen(features.float(), None if logits is None else logits.float())
+
+
 def feature_space(name: str, kind: Kind) -> str:
     """The name of a feature space that suits the kind of data; "auto" chooses.
 
@@ -134,21 +194,35 @@ def feature_space(name: str, kind: Kind) -> str:
     if name == "auto":
         return "random-conv" if kind == "images" else "units"
     if name not in FEATURES:
-        raise UserError(f"no feature space named {name!r}.{nearest(name, FEATURES)} There are: {', '.join(FEATURES)}.")
+        raise UserError(
+            f"no feature space named {name!r}.{nearest(name, FEATURES)} There are: {', '.join(FEATURES)}, "
+            "and any file that ends in .onnx."
+        )
     if kind not in FEATURES[name].kinds:
         raise UserError(f"the feature space {name} is for {' and '.join(FEATURES[name].kinds)}, not for {kind}.")
     return name
 
 
-def standardised(features: Tensor, real: Tensor) -> Tensor:
-    """Features in standard deviations of the real ones about their mean; a constant one keeps its scale.
+def build_space(
+    features: str | nn.Module, spec: Spec, shape: tuple[int, ...], span: str | None = None, size: int | None = None
+) -> Space:
+    """The feature space of a name, an ONNX file or a module, for data like `spec`.
 
     Arguments:
-        features, real: shapes (N, D) and (M, D), float64.
+        shape: of one h.
+        span, size: of the images that a network of the user's own was trained on; see `own_network`.
+
+    Raises:
+        UserError: there is none such, or it does not fit the data.
     """
-    mean, std = real.mean(0), real.std(0, correction=int(len(real) > 1))
-    varies = std > 1e-6 * (1 + mean.abs())  # what float32 leaves of a constant is not spread
-    return (features - mean) / torch.where(varies, std, 1.0)
+    if isinstance(features, nn.Module) or Path(features).suffix.lower() == ".onnx":
+        network, said = own_network(features, shape, spec.kind == "images", span, size)
+        return Space(network, shape, said, standardise=False, lasting=not isinstance(features, nn.Module))
+    name = feature_space(features, spec.kind)
+    if span is not None or size is not None:
+        raise UserError(f"--feature-range and --feature-size are of a network of your own; {name} knows its own.")
+    entry = FEATURES[name]
+    return Space(entry.build(spec), shape, name, standardise=entry.network)
 
 
 def _uniform(stream: np.random.PCG64, shape: torch.Size) -> Tensor:

@@ -9,9 +9,13 @@ An entry says where each argument of its function comes from, in the words of th
                     importance_log_prob     ... the importance-weighted bound of a model that has one
                     log_weights             the importance weights behind it
                     log_density             of the truth, where it is known
-                    real                    features of the real items
                     code                    posterior means of a model that has a posterior
-    of the whole    fake, train             features of samples, and of as many items of the training split
+    of the whole    real, fake              features of the real items, and of samples
+                    real_moments, ...       the moments of these; also train_moments, of as many training items
+                    fake_logits             class logits of samples, where the feature space gives such
+                    class_shares            of the classes in the training split
+                    fake_to_train, ...      distances to the nearest of all training items; also real_to_train
+                    path                    features at two near points of a way between draws of the prior
                     samples                 in the user's units
                     modes, sigma            of the truth, where it is a mixture of round Gaussians
                     dims                    numbers in one item
@@ -25,12 +29,16 @@ from typing import Any, Literal
 
 from ..report import MetricKind
 from ..spec import KINDS, Kind
-from .distances import frechet_distance, kernel_distance
+from .copying import copying
+from .distances import frechet_estimate, kernel_distance
+from .judged import inception_score
 from .latent import active_units
 from .likelihood import bits_per_dim, effective_samples, kl_to_truth, nats
-from .modes import high_quality, modes_found
+from .modes import classes_found, classes_reverse_kl, high_quality, modes_found, reverse_kl
 from .neighbours import prdc
+from .paths import EPSILON, path_length
 from .reconstruction import mse, psnr, ssim
+from .twosample import two_sample_test
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,10 @@ class MetricEntry:
 _SAMPLES = {"real": "real", "fake": "fake"}
 _PAIRS = {"x": "x", "x_hat": "x_hat"}
 _MODES = {"fake": "samples", "modes": "modes", "sigma": "sigma"}
-_BIAS = {"bias": "upwards, the more the fewer the items and samples"}
+_FRECHET = {"bias": "upwards, the more the fewer the items and samples", "standard error": "delta method"}
+_CLASSES = {"logits": "fake_logits", "shares": "class_shares"}
+_TWO_SAMPLE = {"classifier": "k nearest neighbours, k the root of the training half", "held out": "half"}
+_BOOTSTRAP = {"standard error": "bootstrap, 200 resamples"}
 
 
 def _likelihood(summary: str, unit: str, log_prob: str = "log_prob") -> MetricEntry:
@@ -141,17 +152,17 @@ METRICS: dict[str, MetricEntry] = {
     ),
     "frechet_distance": MetricEntry(
         "of Gaussians fitted to features of real items and samples",
-        frechet_distance,
-        _SAMPLES,
+        frechet_estimate,
+        {"real": "real_moments", "fake": "fake_moments"},
         "lower",
-        protocol=_BIAS,
+        protocol=_FRECHET,
     ),
     "frechet_floor": MetricEntry(
         "frechet_distance of items of the training split: as good as samples get",
-        frechet_distance,
-        {"real": "real", "fake": "train"},
+        frechet_estimate,
+        {"real": "real_moments", "fake": "train_moments"},
         "lower",
-        protocol=_BIAS,
+        protocol=_FRECHET,
     ),
     "kernel_distance": MetricEntry(
         "unbiased squared MMD of features, the kernel of KID; may fall below 0",
@@ -164,6 +175,44 @@ METRICS: dict[str, MetricEntry] = {
     "recall": _of_neighbours("recall", "share of real items near a sample"),
     "density": _of_neighbours("density", "how densely real items surround samples; 1 for the truth"),
     "coverage": _of_neighbours("coverage", "share of real items with a sample among their neighbours"),
+    "inception_score": MetricEntry(
+        "samples each clearly of a class, and all classes among them; by the classifier of the feature space",
+        inception_score,
+        {"logits": "fake_logits"},
+        "higher",
+        kinds=("images",),
+        options={"splits": 10},
+    ),
+    "path_length": MetricEntry(
+        "perceptual path length: how far features move as the code moves a little",
+        path_length,
+        {"path": "path"},
+        "lower",
+        kinds=("images", "points"),
+        options={"epsilon": EPSILON},
+    ),
+    "two_sample_accuracy": MetricEntry(
+        "how well a classifier tells samples from real items it has not seen; 0.5 for the truth",
+        two_sample_test,
+        _SAMPLES,
+        "lower",
+        part="accuracy",
+        protocol=_TWO_SAMPLE,
+    ),
+    "two_sample_p": MetricEntry(
+        "chance of such an accuracy if samples were data",
+        two_sample_test,
+        _SAMPLES,
+        "higher",
+        part="p_value",
+        protocol=_TWO_SAMPLE,
+    ),
+    "copying": MetricEntry(
+        "share of pairs in which a sample is nearer to the training items than a real item; 0.5 for the truth",
+        copying,
+        {"fake_to_train": "fake_to_train", "real_to_train": "real_to_train"},
+        "lower",
+    ),
     "modes_found": MetricEntry(
         "modes of the truth with a sample within 3 sigma",
         modes_found,
@@ -177,5 +226,30 @@ METRICS: dict[str, MetricEntry] = {
         _MODES,
         "higher",
         kinds=("points",),
+    ),
+    "reverse_kl": MetricEntry(
+        "KL from the shares of the modes to those of the samples nearest to them",
+        reverse_kl,
+        {"fake": "samples", "modes": "modes"},
+        "lower",
+        "nats",
+        kinds=("points",),
+        protocol=_BOOTSTRAP,
+    ),
+    "classes_found": MetricEntry(
+        "classes of the data that a sample is taken for, by a classifier of them",
+        classes_found,
+        _CLASSES,
+        "higher",
+        kinds=("images",),
+    ),
+    "classes_reverse_kl": MetricEntry(
+        "KL from the shares of the classes to those of the samples taken for them",
+        classes_reverse_kl,
+        _CLASSES,
+        "lower",
+        "nats",
+        kinds=("images",),
+        protocol=_BOOTSTRAP,
     ),
 }

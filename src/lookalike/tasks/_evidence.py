@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..data.base import Data, Split, hash_seed
-from ..metrics.features import FEATURES, standardised
-from ..models.base import Bounded, Coded, Encoder, Explicit, Implicit, Model, Weighed, seeded
+from ..metrics.features import Space
+from ..models.base import Bounded, Coded, Encoder, Explicit, Implicit, Latent, Model, Weighed, seeded
+from ..models.tractable.flow.flow import Flow
 from ..nn.doors import missing
-from ._common import draw, onto
+from ._common import onto
+from ._compared import COMPARED, OF_TRAIN, Compared
 
 OF_ONE_DRAW = {"log_weights": "importance_log_prob"}
 """Words whose random numbers are those of another."""
@@ -40,9 +43,9 @@ class How:
     samples: int
     importance_samples: int
     limit: int | None
-    features: str
     seed: int
     progress: Callable[[str], Teller] = quiet
+    cache: Path | None = None
     drawing: Mapping[str, Any] | None = None
 
     def items(self, data: Data) -> int:
@@ -53,14 +56,14 @@ class How:
 class Evidence:
     """What metrics may ask for, by the words of `lookalike.metrics.table`."""
 
-    def __init__(self, model: Model, data: Data, how: How) -> None:
+    def __init__(self, model: Model, data: Data, how: How, space: Space) -> None:
         self.model = model
         self.data = data
         self.how = how
         # Images are many numbers and an autoregressive model's output is hundreds of times more.
         self.chunk = min(1000, max(8, 200_000 // data.spec.dims))
         self._weighed: tuple[Tensor, Tensor] | None = None
-        self.features = FEATURES[how.features].build(data.spec).to(model.device)
+        self.compared = Compared(model, data, how, space, self.chunk)
         self.item: Mapping[str, Callable[[Tensor, Tensor | None], Tensor]] = {
             "x": lambda x, _: self._measured(x, x),
             "x_hat": self._x_hat,
@@ -70,7 +73,6 @@ class Evidence:
             "log_weights": self._log_weights,
             "log_density": lambda x, _: self._log_density(x),
             "code": self._code,
-            "real": lambda x, _: self._features(x),
         }
 
     def walk(self, words: set[str]) -> Iterator[dict[str, Tensor]]:
@@ -93,32 +95,11 @@ class Evidence:
         found: dict[str, Any] = {"dims": self.data.spec.dims}
         if self.data.modes is not None:
             found["modes"], found["sigma"] = self.data.modes
-        if words & {"samples", "fake"}:
-            found["samples"] = self._draw()
-            found["fake"] = torch.cat([self._features(x).cpu() for x in found["samples"].split(self.chunk)])
-        if "train" in words:
-            chunks = self._chunks(self.data.train, self.how.samples)
-            found["train"] = torch.cat([self._features(x).cpu() for x, _ in chunks])
-        return found
-
-    def comparable(self, known: dict[str, Any]) -> dict[str, Any]:
-        """With the features of a network, which have no unit, in that of the real ones."""
-        if not FEATURES[self.how.features].network:
-            return known
-        compared = [word for word in ("real", "fake", "train") if word in known]
-        return {**known, **{word: standardised(known[word], known["real"]) for word in compared}}
+        return found | self.compared.gather(words)
 
     def _chunks(self, split: Split, limit: int | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         for x, y in split.thinned(limit).all(None, self.chunk, self.how.seed):
             yield onto(x, self.model.device), None if y is None else y.to(self.model.device)
-
-    def _draw(self) -> Tensor:
-        """Samples; those of a conditional model with the labels as frequent as in the split."""
-        n, seed, told = self.how.samples, self.how.seed, self.how.progress("sampling")
-        y = self.data.splits[self.how.split].y if self.model.conditional else None
-        if y is not None:
-            y = y[torch.randint(len(y), (n,), generator=torch.Generator().manual_seed(seed)).to(y.device)]
-        return draw(self.model, n, seed=seed, y=y, progress=told, **(self.how.drawing or {}))
 
     def _log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         assert isinstance(self.model, Explicit)
@@ -168,19 +149,16 @@ class Evidence:
                 h_hat[:, field.start] = h_hat[:, field.start].masked_fill(missing(h, field), 0.0)
         return h_hat
 
-    def _features(self, x: Tensor) -> Tensor:
-        return self.features(self.model.door.enter(onto(x, self.model.device)).float()).cpu().double()
-
 
 DENSITIES = {"log_prob", "exact_log_prob", "importance_log_prob", "log_weights"}
 """Words that log p(x) is behind."""
-SAMPLED = ("samples", "fake", "train")
+SAMPLED = COMPARED
 """Words of the evidence that need samples, or are compared with them."""
 
 
-def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
-    """Evidence that this model or this data cannot give, and why, in a user's words."""
-    why: dict[str, str] = {}
+def absent(model: Model, data: Data, split: SplitName, space: Space) -> dict[str, str]:
+    """Evidence that this model, this data or this feature space cannot give, and why, in a user's words."""
+    why = _absent_of_samples(model, data, split, space)
     name = type(model).__name__
     if not isinstance(model, Bounded) or model.exact:
         why["importance_log_prob"] = f"{name} has no bound that more samples would tighten"
@@ -209,6 +187,31 @@ def absent(model: Model, data: Data, split: SplitName) -> dict[str, str]:
         why["log_density"] = f"the true density of {data.name} is not known"
     if data.modes is None:
         why["modes"] = f"{data.name} is not known to have separate modes"
+    return why
+
+
+def _absent_of_samples(model: Model, data: Data, split: SplitName, space: Space) -> dict[str, str]:
+    why: dict[str, str] = {}
+    name = type(model).__name__
+    if not space.classes:
+        why["fake_logits"] = (
+            f"{space.name} gives no class logits: take --features efficientnet-lite0, or your own that does"
+        )
+    if data.train.y is None:
+        why["class_shares"] = f"{data.name} has no labels"
+    elif space.classes != len(data.spec.classes):
+        why["class_shares"] = (
+            f"{space.name} is no classifier of the {len(data.spec.classes)} classes of {data.name}: "
+            "take --features with a network of your own that gives their logits"
+        )
+    of_numbers = isinstance(model, Latent) and not isinstance(model, Coded)
+    if not of_numbers:
+        why["path"] = f"{name} has no code of numbers to move along"
+    elif isinstance(model, Flow) and not model.exact:
+        why["path"] = f"{name} decodes to levels, which jump"
+    elif isinstance(model, Implicit) and not model.truncates:
+        why["path"] = f"the prior of {name} is not normal, and great circles join draws of one that is"
     if split == "train":
-        why["train"] = "the items measured on are the training split themselves"
+        themselves = "the items measured on are the training split themselves"
+        why.update(dict.fromkeys(("train_moments", *OF_TRAIN), themselves))
     return why

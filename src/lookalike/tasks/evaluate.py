@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..data.base import Data
+from ..data.download import data_folder
 from ..errors import UserError, nearest
 from ..metrics.distances import Estimate
-from ..metrics.features import FEATURES, feature_space
+from ..metrics.features import Space, build_space
 from ..metrics.reconstruction import ssim_window
 from ..metrics.table import METRICS, MetricEntry
 from ..models.base import Bounded, Explicit, Latent, Model
@@ -28,6 +29,7 @@ from ..page import write_page
 from ..report import Metric, MetricKind, Report
 from ..run import Run
 from ._common import open_run, open_run_data, say
+from ._compared import FEATURED, OF_TRAIN
 from ._evidence import DENSITIES, Evidence, How, SplitName, Teller, absent, quiet
 from ._output import counter
 
@@ -44,7 +46,9 @@ def evaluate(
     samples: Annotated[int, Range(1)] = 1000,
     importance_samples: Annotated[int, Range(2)] = 64,
     limit: Annotated[int | None, Range(1)] = None,
-    features: Literal["auto", "units", "random-conv", "efficientnet-lite0"] = "auto",
+    features: str | nn.Module = "auto",
+    feature_range: Literal["0..1", "-1..1", "0..255", "imagenet"] | None = None,
+    feature_size: Annotated[int | None, Range(1)] = None,
     device: str = "auto",
     seed: int = 0,
     **how: Any,
@@ -62,7 +66,11 @@ def evaluate(
         samples: items to draw from the model for the metrics that compare samples.
         importance_samples: draws for each item in the importance-weighted bounds.
         limit: measure on so many items only, spread evenly over the split.
-        features: where samples are compared; auto takes random-conv for images and units for the rest.
+        features: where samples are compared: units, random-conv, efficientnet-lite0, or an ONNX file of your own
+            (in Python also a module); auto takes random-conv for images and units for the rest.
+        feature_range: of the intensities that your own network was trained on (0..1, and 0..255 where it takes bytes).
+        feature_size: of the images that your own network was trained on, pixels a side; where it is left out, what an
+            ONNX file says, else the images' own.
         device: cpu, cuda, mps, or auto.
         seed: of the samples, and of whatever else is drawn.
 
@@ -80,8 +88,11 @@ def evaluate(
         importance_samples=importance_samples,
         limit=limit,
         features=features,
+        feature_range=feature_range,
+        feature_size=feature_size,
         seed=seed,
         progress=counter,
+        cache=data_folder() / "features",
     )
     report = Report(
         title=f"{opened.path} on {found.name}, {split} split",
@@ -107,9 +118,12 @@ def measure(
     samples: int = 1000,
     importance_samples: int = 64,
     limit: int | None = None,
-    features: str = "auto",
+    features: str | nn.Module = "auto",
+    feature_range: str | None = None,
+    feature_size: int | None = None,
     seed: int = 0,
     progress: Callable[[str], Teller] = quiet,
+    cache: Path | None = None,
     drawing: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Metric], dict[str, str]]:
     """The metrics of a model on data, by name, and why others were skipped; arguments as `evaluate`.
@@ -118,22 +132,23 @@ def measure(
         model: in eval mode, on the device to compute on.
         data: that fits the model's spec.
         progress: given what is being done, whom to tell how much of it is.
+        cache: folder where features of real images are kept for another time; None to keep none.
         drawing: temperature or truncation of the samples.
 
     Raises:
         UserError: an unknown metric or feature space, or an empty split.
     """
-    space = feature_space(features, data.spec.kind)
-    how = How(split, samples, importance_samples, limit, space, seed, progress, drawing)
+    space = build_space(features, data.spec, model.door.shape, feature_range, feature_size).to(model.device)
+    how = How(split, samples, importance_samples, limit, seed, progress, cache, drawing)
     if not how.items(data):
         raise UserError(f"{data.name} has no {split} items to measure on.")
-    wanted, skipped = _choose(METRICS if metrics is None else metrics, model, data, split)
+    wanted, skipped = _choose(METRICS if metrics is None else metrics, data, absent(model, data, split, space))
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        results = _compute(wanted, Evidence(model, data, how), skipped)
+        results = _compute(wanted, Evidence(model, data, how, space), skipped)
     measured = {}
     for name, result in results.items():
         entry = wanted[name]
-        measured[name] = _metric(result, _kind(entry, model), entry.unit, _protocol(entry, model, data, how))
+        measured[name] = _metric(result, _kind(entry, model), entry.unit, _protocol(entry, model, data, how, space))
     return measured, skipped
 
 
@@ -149,10 +164,9 @@ def collapse(metrics: Mapping[str, Metric]) -> list[str]:
 
 
 def _choose(
-    names: Iterable[str], model: Model, data: Data, split: SplitName
+    names: Iterable[str], data: Data, missing: Mapping[str, str]
 ) -> tuple[dict[str, MetricEntry], dict[str, str]]:
     """The metrics of those names that can be computed, and why the others cannot."""
-    missing = absent(model, data, split)
     wanted: dict[str, MetricEntry] = {}
     skipped: dict[str, str] = {}
     for name in names:
@@ -175,16 +189,13 @@ def _compute(
     words = {word for entry in wanted.values() for word in entry.evidence.values()}
     whole = evidence.whole(words)
     parts: dict[str, list[Tensor]] = {name: [] for name, entry in wanted.items() if entry.per_item}
-    whole_too: dict[str, list[Tensor]] = {word: [] for word in ("real", "code")}
+    codes: list[Tensor] = []
     for chunk in evidence.walk(words):
         for name, values in parts.items():
             values.append(_call(wanted[name], {**whole, **chunk}))
-        for word, seen in whole_too.items():
-            seen += [chunk[word]] if word in chunk else []
+        codes += [chunk["code"]] if "code" in chunk else []
     results: dict[str, Tensor | Estimate] = {name: torch.cat(values) for name, values in parts.items()}
-    whole |= {word: torch.cat(seen) for word, seen in whole_too.items() if seen}
-    if "real" in whole:
-        whole = evidence.comparable(whole)
+    whole |= {"code": torch.cat(codes)} if codes else {}
     once: dict[str, Any] = {}
     for name, entry in wanted.items():
         if not entry.per_item:
@@ -217,21 +228,26 @@ def _kind(entry: MetricEntry, model: Model) -> MetricKind:
     return entry.kind
 
 
-def _protocol(entry: MetricEntry, model: Model, data: Data, how: How) -> dict[str, Any]:
+def _protocol(entry: MetricEntry, model: Model, data: Data, how: How, space: Space) -> dict[str, Any]:
     """All that must be alike for two values to be comparable."""
     words = set(entry.evidence.values())
     stated = _of_data(data, how)
-    if not words <= {"samples", "modes", "sigma"}:
+    if not words <= {"samples", "modes", "sigma", "fake_logits", "class_shares", "path"}:
         stated["items"] = how.items(data)
     if words & DENSITIES:
         stated |= _of_likelihood(words, model, how)
-    if words & {"fake", "samples"}:
+    if words & {"fake", "fake_moments", "fake_logits", "fake_to_train", "samples", "path"}:
         stated |= {"samples": how.samples, **(how.drawing or {})}
-    if "train" in words:
+    if "train_moments" in words:
         stated["samples"] = min(how.samples, len(data.train))
-    if "real" in words:
-        network = FEATURES[how.features].network
-        stated["features"] = how.features + (", standardised by the real items" if network else "")
+    if words & OF_TRAIN:
+        stated["training items"] = len(data.train)
+    if words & FEATURED:
+        stated["features"] = space.name + (", standardised by the real items" if space.standardise else "")
+    if "fake_logits" in words:
+        stated["classifier"] = f"{space.name}, {space.classes} classes"
+    if "path" in words:
+        stated["path"] = "great circle between draws of N(0, I)"
     if "x_hat" in words and data.spec.kind != "images":
         stated["units"] = "standardised columns, one-hot categories"
     if "code" in words and isinstance(model, Latent):

@@ -1,0 +1,39 @@
+"""Memorisation: are samples nearer to the training items than other data are?
+
+    copying = P( d(x_fake, train) < d(x_held-out, train) ),        d the distance to the nearest training item
+
+1/2 for a model that draws as the data do, near 1 for one that gives back what it was trained on; below 1/2 its samples
+are farther from the training items than data are, as those of a poor model.
+
+It is the Mann-Whitney statistic of Meehan, Chaudhuri & Dasgupta (2020), "A non-parametric test to detect data-copying
+in generative models", arXiv:2004.05675, section 3.1. Differs from the paper: the share itself, which has a
+meaning, instead of its z-score, which grows with the number of samples; over all of space, not by cells.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .distances import Estimate
+
+
+def copying(fake_to_train: Tensor, real_to_train: Tensor) -> Estimate:
+    """Share of pairs of a sample and a held-out item of which the sample is nearer to the training items.
+
+    Ties count half. Its standard error is by the variances of each item's share (DeLong et al. 1988).
+
+    Arguments:
+        fake_to_train, real_to_train: distances to the nearest training item, shapes (M,) and (N,).
+    """
+    nearer, farther = _share_above(fake_to_train, real_to_train), 1 - _share_above(real_to_train, fake_to_train)
+    variance = nearer.var() / len(nearer) + farther.var() / len(farther)
+    return Estimate(nearer.mean(), variance.sqrt())
+
+
+def _share_above(x: Tensor, others: Tensor) -> Tensor:
+    """For each x the share of others that are larger, those equal by half, float64, shape (len(x),)."""
+    ranked = others.double().sort().values
+    above = len(ranked) - torch.searchsorted(ranked, x.double(), right=True)
+    not_below = len(ranked) - torch.searchsorted(ranked, x.double())
+    return (above + not_below) / (2 * len(ranked))
