@@ -196,14 +196,8 @@ class Run:
             shutil.rmtree(beside, ignore_errors=True)
         kept = {self.healthy, *self._judged()[:1]}
         for old in self.checkpoints()[:-KEPT]:
-            if step_of(old) not in kept:
+            if int(old.name) not in kept:
                 shutil.rmtree(old)
-
-    def forget(self, step: int) -> None:
-        """Remove the checkpoints after a step, so that it is the newest."""
-        for newer in self.checkpoints():
-            if step_of(newer) > step:
-                shutil.rmtree(newer)
 
     def _go_on(self) -> str:
         last = self.checkpoints()[-1:]
@@ -358,11 +352,6 @@ def _clear(path: Path) -> None:
     """Remove what a training made of a run folder; what else lies there is the user's."""
     for old in (path / name for name in OURS):
         shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-
-
-def step_of(checkpoint: Path) -> int:
-    """The step a checkpoint was saved at."""
-    return int(checkpoint.name)
 
 
 def load(path: str | Path | Run, *, device: str = "cpu", **networks: nn.Module) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.cli import run
-from lookalike.run import Run, step_of
+from lookalike.run import Run
 from lookalike.tasks.doctor import doctor
 from lookalike.tasks.train import train
 from lookalike.training.vitals import Vitals
@@ -92,12 +92,12 @@ def test_stop_saves_says_why_exits_1_and_can_be_taken_up(
     said = capsys.readouterr().err
     assert "stopped and saved at step 20: spread: samples vary 0.01 times" in said  # two milestones after the eighth
     opened = Run.open(folder)
-    kept = [step_of(checkpoint) for checkpoint in opened.checkpoints()]
+    kept = [int(checkpoint.name) for checkpoint in opened.checkpoints()]
     assert 16 in kept, "the last healthy one"
     assert max(kept) == 20
     spreads.clear()
     assert run([*TRAIN, "-o", folder, "--resume"]) == 0
-    assert step_of(Run.open(folder).checkpoints()[-1]) == 40
+    assert int(Run.open(folder).checkpoints()[-1].name) == 40
 
 
 def rates(folder: Path) -> Iterator[tuple[int, float]]:

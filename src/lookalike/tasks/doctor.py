@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..report import Report
-from ..run import Run, step_of
+from ..run import Run
 from ..training.flaws import flaws
 from ..training.health import Finding, healthy_at, judge, looks_at
 from ..training.vitals import Vitals
@@ -39,7 +39,7 @@ def doctor(
     """
     opened = Run.open(run)
     records = opened.records()
-    checkpoints = {step_of(folder): str(folder) for folder in opened.checkpoints()}
+    checkpoints = {int(folder.name): str(folder) for folder in opened.checkpoints()}
     notes = []
     if checkpoints:
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor
 
 from ..models.base import Model
-from ..run import Run, step_of
+from ..run import Run
 from .processes import Team
 from .progress import Line
 from .schedule import MILESTONES, Schedule
@@ -16,7 +16,7 @@ from .state import State
 from .watch import Watch
 
 GRID = 100  # steps between snapshots in memory; checkpoints by the clock fall on the same grid
-MEASURED = 50  # steps between two whose length is measured, at the least
+MEASURED = 20  # steps between two whose length is measured, at the least
 SAVE_EVERY = 120.0  # seconds between checkpoints, where milestones are rarer
 
 Examine = Callable[[Model, int, bool], dict[str, float]]
@@ -158,6 +158,6 @@ class Desk:
     def _save(self) -> None:
         if self.run is not None:
             if self.watch is not None:
-                self.run.healthy = self.watch.healthy([*map(step_of, self.run.checkpoints()), self.state.step])
+                self.run.healthy = self.watch.healthy([*(int(c.name) for c in self.run.checkpoints()), self.state.step])
             self.state.save(self.run)
         self.saved_at = self.state.seconds

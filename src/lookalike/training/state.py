@@ -7,6 +7,7 @@ CPU; and kept in memory now and then, so that a loss that is not a number can be
 from __future__ import annotations
 
 import copy
+import shutil
 from typing import Any
 
 from torch import Tensor
@@ -99,6 +100,8 @@ class State:
         """Return to the checkpoint of a step, with half the rate; what came after it is forgotten."""
         lowered, rollbacks = self.lowered / 2, self.rollbacks + 1
         run.rewind(step)
-        run.forget(step)
+        for newer in run.checkpoints():
+            if int(newer.name) > step:
+                shutil.rmtree(newer)
         self.resume(run)
         self.lowered, self.rollbacks = lowered, rollbacks
