@@ -258,14 +258,14 @@ SIGNALS: dict[str, Signal] = {
         patience=3,
     ),
     "spread": Signal(
-        milestones(["spread"], lambda f: max(below(f["spread"], 0.25, 0.1), above(f["spread"], 5.0, 20.0)), 0.25),
+        milestones(["spread"], lambda f: max(below(f["spread"], 0.2, 0.05), above(f["spread"], 5.0, 20.0)), 0.4),
         "samples vary {spread:.2g} times as much as data.",
         "samples vary {spread:.2f} times as much as data.",
         "Below 1 the generator has collapsed, above 1 it has run away: raise --penalty-weight, or take --objective "
         "relativistic with --penalty r1+r2.",
     ),
     "rank": Signal(
-        milestones(["rank"], lambda f: below(f["rank"], 0.25, 0.15), 0.25),
+        milestones(["rank"], lambda f: below(f["rank"], 0.25, 0.15), 0.4),
         "samples vary in {rank:.2g} times as many directions as data.",
         "samples vary in {rank:.2f} times as many directions as data.",
         "The generator has collapsed to a line or a point: raise --penalty-weight, or take a longer --latent.",
@@ -298,7 +298,11 @@ SIGNALS: dict[str, Signal] = {
         patience=3,
     ),
     "discriminator memorises": Signal(
-        milestones(["memorises"], lambda f: above(f["memorises"], 0.65, 0.8), 0.15),
+        milestones(
+            ["memorises", "memorises_error"],
+            lambda f: above(f["memorises"] - 2 * f["memorises_error"], 0.6, 0.75),
+            0.15,
+        ),
         "the discriminator tells training items from held-out ones {memorises:.0%} of the time.",
         "the discriminator tells training items from held-out ones {memorises:.0%} of the time; 50 % is chance.",
         "It learns the data by heart: more data, a smaller --width, or augmentation.",

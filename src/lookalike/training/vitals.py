@@ -213,7 +213,10 @@ def _contest(
     """How far the discriminator is ahead on held-out items, and how far it knows the training items by heart."""
     _, train_logits, _ = _judged(model, *seen, fake)
     loss, held_logits, _ = _judged(model, *held, fake)
-    found = {"memorises": _above(train_logits, held_logits)}
+    n, m = len(train_logits), len(held_logits)
+    # Mann & Whitney (1947): the standard error where the logits of both are alike.
+    error = torch.tensor(math.sqrt((n + m + 1) / (12 * n * m)))
+    found = {"memorises": _above(train_logits, held_logits), "memorises_error": error}
     if model.equilibrium > 0:
         found["win"] = 1 - loss / model.equilibrium
     return found
