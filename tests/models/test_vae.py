@@ -120,6 +120,16 @@ def test_the_closed_form_of_a_linear_vae_is_what_many_draws_come_to():
 
 
 @torch.no_grad()
+def test_items_far_from_all_data_have_a_finite_bound_and_a_low_one():
+    spec = Spec("points", (2,), columns=(Column("a"), Column("b")))
+    model, far = vae(spec), torch.tensor([[1e5, -3e5], [0.0, 0.0]], dtype=torch.float64)
+    for samples in (1, 8):
+        log_prob = model.log_prob(far, samples=samples)
+        assert log_prob.isfinite().all()
+        assert log_prob[0] < log_prob[1] - 1000
+
+
+@torch.no_grad()
 def test_one_importance_weight_is_the_elbo_on_average():
     model, _, x = linear_gaussian(off=0.2)
     weights = model.log_weights(x[:5], samples=20_000)

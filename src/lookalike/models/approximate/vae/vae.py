@@ -17,6 +17,9 @@ from ....nn.own import checked
 from ....spec import Spec
 from .bound import Inferred, Objective, Pick, Variational
 
+SPREAD = 30.0
+"""The most a log variance is from 0: further out, where items lie far from all data, its exponential overflows."""
+
 
 class VAE(Variational):
     """A latent variable model with one group of code numbers, trained by a bound on log p(x).
@@ -47,7 +50,7 @@ class VAE(Variational):
         """Mean and log variance of q(z|x), each (B, latent), for x in the user's units."""
         h, y = self.door.enter(x), self.labels(y)
         mean, log_var = precise(self.encoder(h) if y is None else self.encoder(h, y)).chunk(2, dim=1)
-        return mean, log_var
+        return mean, log_var.clamp(-SPREAD, SPREAD)
 
     def read(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, ...]:
         return self.posterior(x, y)
