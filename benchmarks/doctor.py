@@ -141,8 +141,8 @@ def table(outcomes: Sequence[Outcome], seeds: Sequence[int], seconds: float) -> 
         f"- {s['false alarms']} of {s['healthy']} healthy trainings gave a false alarm "
         f"({s['false alarms'] / max(1, s['healthy']):.1%}), any signal above ok at any milestone being one",
         f"- median delay: {s['median delay, steps']:.0f} steps, {s['median delay, share']:.0%} of the training",
-        f"- seeds {', '.join(map(str, seeds))}; the thresholds were tuned on seeds 0, 10 and 11; {seconds / 60:.1f} minutes "
-        "of one core",
+        f"- seeds {', '.join(map(str, seeds))}; the thresholds were tuned on seeds 0, 10 and 11; {seconds / 60:.1f} "
+        "minutes of one core",
         "",
         "| recipe | data | steps | planted | seed | found by | delay, steps | also said |",
         "|---|---|---|---|---|---|---|---|",

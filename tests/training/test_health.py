@@ -93,7 +93,7 @@ def test_a_signal_speaks_where_it_must_and_only_there(name: str) -> None:
 
 
 def test_a_finding_is_since_the_first_of_the_looks_that_agree() -> None:
-    fine, ill, worse = {"spread": 1.0}, {"spread": 0.2}, {"spread": 0.01}
+    fine, ill, worse = {"spread": 1.0}, {"spread": 0.1}, {"spread": 0.01}
     records = health(fine, fine, fine, ill, fine, ill, worse, worse)
     (finding,) = judge(records)
     assert (finding.level, finding.since_step) == ("bad", 700)
