@@ -16,7 +16,7 @@ from lookalike.models.implicit.penalties import (
     MEASURED,
     PENALTIES,
     PLACES,
-    SHARE,
+    SHARES,
     PenaltyName,
     Price,
     PullAway,
@@ -224,10 +224,11 @@ def test_a_penalty_paid_every_third_turn_is_three_times_as_high_and_halves_in_it
     assert not Price(PENALTIES["none"]).due(0)
 
 
-def test_a_measured_weight_makes_the_penalty_a_share_of_the_objectives_force_and_is_saved():
-    """|weight d penalty / d theta| = SHARE |d loss / d theta| at the step it was measured at; then it stands still."""
+@pytest.mark.parametrize("name", ["r1", "wgan-gp"])
+def test_a_measured_weight_makes_the_penalty_a_share_of_the_objectives_force_and_is_saved(name):
+    """|weight d penalty / d theta| = share |d loss / d theta| at the step it was measured at; then it stands still."""
     critic = torch.nn.Sequential(torch.nn.Linear(4, 9), torch.nn.SiLU(), torch.nn.Linear(9, 1))
-    price = Price(PENALTIES["r1"], "auto")
+    price = Price(PENALTIES[name], "auto")
     paid, logs = charged(price, critic, 0)
     of = list(critic.parameters())
     torch.manual_seed(0)
@@ -236,11 +237,11 @@ def test_a_measured_weight_makes_the_penalty_a_share_of_the_objectives_force_and
         torch.stack([g.norm() for g in torch.autograd.grad(value, of, allow_unused=True) if g is not None]).norm()
         for value in (paid, F.softplus(critic(fake) - critic(real)).mean())
     ]
-    torch.testing.assert_close(forces[0], SHARE * forces[1])
+    torch.testing.assert_close(forces[0], SHARES[name == "r1"] * forces[1])
     assert logs["penalty_weight"] > 0
     weights = [charged(price, critic, step)[1]["penalty_weight"].item() for step in (1, MEASURED, 3 * MEASURED)]
     assert weights[0] == weights[1] == weights[2]
-    again = Price(PENALTIES["r1"], "auto")
+    again = Price(PENALTIES[name], "auto")
     again.load_state_dict(price.state_dict())
     assert charged(again, critic, MEASURED)[1]["penalty_weight"].item() == weights[1]
 

@@ -73,7 +73,8 @@ RECIPES = {
         options={"objective": "minimax", "penalty": "none", "optimiser": "sgd"},
         by_kind={
             "images": {**DCGAN, "betas": (0.5, 0.999), "lr": 1e-2},
-            **_rows(betas=(0.5, 0.99), lr=5e-2),
+            # Where the discriminator is ahead the generator learns nothing, and where it lags nothing is to be learnt.
+            **_rows(betas=(0.5, 0.99), lr={"generator": 2e-2, "discriminator": 1e-1}),
         },
     ),
     "ns-gan": Recipe(
@@ -110,7 +111,7 @@ RECIPES = {
         reference="Arjovsky et al. (2017), arXiv:1701.07875",
         options={"objective": "wasserstein", "penalty": "none", "constraint": "clip", "optimiser": "rmsprop"},
         by_kind={
-            "images": {**DCGAN, "n_critic": 5, "bound": 0.01, "lr": 5e-5, "betas": (0.0, 0.99)},
+            "images": {**DCGAN, "n_critic": 5, "bound": 0.03, "lr": 3e-4, "betas": (0.0, 0.99)},
             **_rows(n_critic=5, bound=0.1, lr=5e-4),
         },
     ),
