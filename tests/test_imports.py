@@ -4,7 +4,7 @@
    header, report
 1  nn, data, metrics, run, pictures           level 0; never each other
 2  models                                     0 and 1; a family never another family
-3  training, audits                           0 to 2, training of models only models.base; not each other
+3  training, audits, scores                   0 to 2, training of models only models.base; not each other
 4  tasks                                      0 to 3
 5  cli                                        all
 """
@@ -26,6 +26,7 @@ LEVEL = {
     "models": 2,
     "training": 3,
     "audits": 3,
+    "scores": 3,
     "tasks": 4,
     "page": 4,
     "cli": 5,

@@ -12,6 +12,7 @@ from lookalike.metrics import METRICS
 from lookalike.models.implicit.losses import OBJECTIVES
 from lookalike.models.implicit.penalties import PENALTIES
 from lookalike.recipe import Recipe, find, recipes
+from lookalike.scores.table import SCORES
 from lookalike.tasks.catalog import catalog
 
 
@@ -22,13 +23,20 @@ def test_every_entry_of_every_table_is_listed_once_with_its_line():
     assert names["data"] == list(DATASETS)
     assert names["metric"] == list(METRICS)
     assert names["objective"] + names["penalty"] == [*OBJECTIVES, *PENALTIES]
-    assert all(row["summary"] and row["for"] for row in rows)
+    assert names["score"] == list(SCORES)
+    assert all(row["summary"] and (row["for"] or row["kind"] == "score") for row in rows)
     assert all(row["reference"] and row["family"] for row in rows if row["kind"] == "recipe")
 
 
 @pytest.mark.parametrize(
     ("what", "kinds"),
-    [("recipes", {"recipe"}), ("data", {"data"}), ("metrics", {"metric"}), ("objectives", {"objective", "penalty"})],
+    [
+        ("recipes", {"recipe"}),
+        ("data", {"data"}),
+        ("metrics", {"metric"}),
+        ("objectives", {"objective", "penalty"}),
+        ("scores", {"score"}),
+    ],
 )
 def test_a_part_is_that_part_of_all(what, kinds):
     part = catalog(what=what)

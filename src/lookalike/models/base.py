@@ -172,6 +172,9 @@ class Latent(ABC):
 class Encoder(Latent):
     """A model with a code and a way from x to it."""
 
+    lossless: ClassVar[bool] = False
+    """Whether x comes back from its code as it was."""
+
     @abstractmethod
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """The code of x (the posterior's mean where there is one), shape (B, latent)."""

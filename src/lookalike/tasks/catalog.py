@@ -12,12 +12,12 @@ from ..errors import UserError
 from ..recipe import Recipe, find, recipes
 from ..report import Report
 
-What = Literal["all", "recipes", "data", "metrics", "objectives"]
+What = Literal["all", "recipes", "data", "metrics", "objectives", "scores"]
 Row = dict[str, str]
 
 
 def catalog(recipe: str | None = None, other: str | None = None, *, what: What = "all") -> Report:
-    """List the recipes, data sets, metrics and objectives there are, show a recipe, or compare two.
+    """List the recipes, data sets, metrics, objectives and scores there are, show a recipe, or compare two.
 
     Example:
         lookalike catalog
@@ -28,7 +28,7 @@ def catalog(recipe: str | None = None, other: str | None = None, *, what: What =
     Arguments:
         recipe: to show whole: every option and number, on each kind of data.
         other: a second recipe; then only what differs is shown.
-        what: all, or only recipes, data, metrics or objectives.
+        what: all, or only recipes, data, metrics, objectives or scores of how odd items are.
 
     Raises:
         UserError: there is no such recipe, or the two take no kind of data in common.
@@ -51,6 +51,7 @@ PLURAL = {
     "metric": "metrics",
     "objective": "GAN objectives",
     "penalty": "GAN penalties",
+    "score": "scores",
 }
 
 
@@ -146,6 +147,12 @@ def _objectives() -> list[Row]:
     return [_row(kind, name, entry.summary, "GANs") for kind, table in tables for name, entry in table.items()]
 
 
+def _scores() -> list[Row]:
+    from ..scores.table import SCORES
+
+    return [_row("score", name, score.summary, "") for name, score in SCORES.items()]
+
+
 def _row(kind: str, name: str, summary: str, fits: str, branch: str = "", reference: str = "") -> Row:
     return {"kind": kind, "name": name, "family": branch, "for": fits, "summary": summary, "reference": reference}
 
@@ -155,4 +162,5 @@ LISTS: dict[str, Callable[[], list[Row]]] = {
     "data": _data,
     "metrics": _metrics,
     "objectives": _objectives,
+    "scores": _scores,
 }

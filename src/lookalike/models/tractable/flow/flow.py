@@ -43,6 +43,7 @@ class Flow(Bounded, Encoder, Completer):
     """
 
     bf16 = False  # its three digits would make the way back another map than the way there
+    lossless = True
 
     def __init__(self, spec: Spec, bijection: Bijection, noise: Noise, conditional: bool = False) -> None:
         super().__init__(spec)

@@ -1,0 +1,64 @@
+"""The odd items of data, in one command: a model is trained on it, and every item scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from ..options import Range
+from ..report import Report
+from ._common import open_run, open_run_data
+from ._output import output
+from .anomaly import fitted, scored
+from .train import train
+
+
+def detect(
+    data: str | Any,
+    *,
+    out: Path | None = None,
+    recipe: str = "vae",
+    steps: Annotated[int | None, Range(1)] = None,
+    minutes: Annotated[float | None, Range(0, above=True)] = None,
+    false_alarms: Annotated[float, Range(0, 1)] = 0.01,
+    contamination: Annotated[float | None, Range(0, 1)] = None,
+    run: Path | None = None,
+    overwrite: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    **how: Any,
+) -> Report:
+    """Train a model on data, and rank all its items by how odd they are.
+
+    What `lookalike train` and then `lookalike anomaly` do; the run stays, for new items.
+
+    Example:
+        lookalike detect table.csv -o scores.csv
+        lookalike detect photos/ --size 32 --contamination 0.02 -o scores.csv
+
+    Arguments:
+        data: a name, a folder, an archive or a file.
+        out: where to, a name that ends in .csv; by default scores.csv in the run folder.
+        recipe: what is trained.
+        steps: of the training; by default the recipe's.
+        minutes: wall-clock limit of the training.
+        false_alarms: items are flagged that one like the others is as odd as with at most this chance.
+        contamination: flag this share of the items in place of that, the oddest ones.
+        run: folder of the run; by default runs/detect-DATA.
+        overwrite: replace what is there, run and scores.
+        seed: of everything random.
+        device: auto, cpu, cuda or mps.
+
+    Raises:
+        UserError: the data cannot be learnt from; the run or the output exists.
+    """
+    folder = run or Path("runs") / f"detect-{Path(str(data)).stem if isinstance(data, str) else 'array'}"
+    path, _ = output(out, folder / "scores.csv", (".csv",), overwrite=overwrite)
+    numbers: dict[str, Any] = {
+        name: value for name, value in (("steps", steps), ("minutes", minutes)) if value is not None
+    }
+    trained = train(recipe, data, out=folder, seed=seed, device=device, overwrite=overwrite, **numbers, **how)
+    opened, model, _ = open_run(trained, device)
+    found = open_run_data(opened)
+    detector = fitted(model, found, None, seed)
+    return scored(opened, found, detector, found.items, path, "all", false_alarms, contamination, seed)

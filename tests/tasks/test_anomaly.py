@@ -1,0 +1,98 @@
+"""anomaly and detect, as a user meets them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import lookalike
+from lookalike.errors import UserError
+from lookalike.tasks.anomaly import anomaly
+from lookalike.tasks.detect import detect
+
+
+def people(n: int, seed: int) -> pd.DataFrame:
+    """Rows whose weight goes with their height, and a town."""
+    rng = np.random.default_rng(seed)
+    height = rng.normal(170, 10, n).round(1)
+    weight = (height - 100 + rng.normal(0, 4, n)).round(1)
+    return pd.DataFrame({"height": height, "weight": weight, "town": rng.choice(["Ulm", "Bern", "Graz"], n)})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("odd")
+    people(400, seed=0).to_csv(folder / "people.csv", index=False)
+    lookalike.train("vae", str(folder / "people.csv"), out=folder / "run", steps=60, width=16, device="cpu")
+    return str(folder / "run")
+
+
+def test_odd_rows_rank_first_with_the_column_that_is_odd_and_false_alarms_are_as_asked(run, tmp_path):
+    new = people(200, seed=1)
+    new.loc[7, "weight"] = 210.0
+    new.loc[90, "height"] = 90.0
+    new.to_csv(tmp_path / "new.csv", index=False)
+    report = anomaly(run, str(tmp_path / "new.csv"), out=tmp_path / "scores.csv", false_alarms=0.05)
+    found = pd.read_csv(tmp_path / "scores.csv")
+    assert len(found) == 200
+    assert set(found["score"].nlargest(2).index) == {7, 90}
+    assert "weight" in found["why"][7].split(",")[0]
+    assert "height" in found["why"][90].split(",")[0]
+    assert (found["odd"] == (found["p"] <= 0.05)).all()
+    assert found["odd"].sum() <= 0.2 * 200
+    assert [row["item"] for row in report.json()["rows"]][:2] == found["score"].nlargest(2).index.tolist()
+    assert report.json()["flagged"] == found["odd"].sum()
+
+
+def test_a_share_of_the_items_can_be_flagged_and_single_scores_asked_for(run, tmp_path):
+    people(50, seed=2).to_csv(tmp_path / "new.csv", index=False)
+    out = tmp_path / "s.csv"
+    anomaly(run, str(tmp_path / "new.csv"), score=("likelihood",), contamination=0.1, out=out)
+    found = pd.read_csv(out)
+    assert found["odd"].sum() == 5
+    assert found.loc[found["odd"] == 1, "likelihood"].min() >= found.loc[found["odd"] == 0, "likelihood"].max()
+    assert "neighbours" not in found
+
+
+def test_detect_trains_scores_and_keeps_the_run_for_new_rows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame = people(120, seed=3)
+    frame.loc[11, "weight"] = 250.0
+    frame.to_csv("table.csv", index=False)
+    report = detect("table.csv", out=Path("scores.csv"), steps=20, device="cpu")
+    found = pd.read_csv("scores.csv")
+    assert found["score"].idxmax() == 11
+    assert len(found) == 120
+    assert report.json()["run"] == "runs/detect-table"
+    anomaly("runs/detect-table", "table.csv", out=Path("again.csv"))
+    assert pd.read_csv("again.csv")["score"].idxmax() == 11
+    with pytest.raises(UserError, match="exists"):
+        detect("table.csv", out=Path("other.csv"), steps=20)
+    assert not Path("other.csv").exists()
+
+
+def test_pictures_are_scored_with_their_names(tmp_path):
+    out = tmp_path / "run"
+    lookalike.train("conv-ae", "digits", out=out, steps=2, width=4, latent=3, device="cpu")
+    report = anomaly(out, out=tmp_path / "s.csv")
+    found = pd.read_csv(tmp_path / "s.csv")
+    assert len(found) == 180
+    assert found["label"].nunique() == 10
+    assert any("likelihood" in note for note in report.notes)
+
+
+def test_what_cannot_be_is_said(run, tmp_path):
+    with pytest.raises(UserError, match=r"no score 'likelyhood'. Did you mean 'likelihood'\?"):
+        anomaly(run, score=("likelyhood",), out=tmp_path / "s.csv")
+    with pytest.raises(UserError, match="VAE has no discriminator"):
+        anomaly(run, score=("critic",), out=tmp_path / "s.csv")
+    (tmp_path / "old.csv").write_text("kept")
+    with pytest.raises(UserError, match=r"old.csv exists"):
+        anomaly(run, out=tmp_path / "old.csv")
+    with pytest.raises(UserError, match=r"can be written as .csv"):
+        anomaly(run, out=tmp_path / "s.png")
+    assert (tmp_path / "old.csv").read_text() == "kept"
+    assert [path.name for path in tmp_path.iterdir()] == ["old.csv"]
