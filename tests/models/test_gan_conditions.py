@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lookalike.errors import UserError
 from lookalike.models.implicit.gan.builders import gan
-from lookalike.models.implicit.gan.conditions import LEAST_LOG_STD, Codes, Heads, Told
+from lookalike.models.implicit.gan.conditions import Codes, Heads, Told
 from lookalike.models.implicit.gan.gan import GAN
 from lookalike.spec import Column, Spec
 
@@ -49,14 +49,13 @@ def test_codes_are_drawn_from_their_law_and_at_temperature_0_always_alike():
 
 def test_information_is_the_log_probability_of_the_code_over_its_own():
     torch.manual_seed(0)
-    said, c = torch.randn(7, CODES.outputs, dtype=torch.float64), CODES.draw(7, LIKE)
+    said, c = torch.randn(7, CODES.width, dtype=torch.float64), CODES.draw(7, LIKE)
     exact = torch.full((7,), math.log(3) + math.log(2) + 2 * math.log(2), dtype=torch.float64)
     exact += (said[:, :3].log_softmax(1) * c[:, :3]).sum(1) + (said[:, 3:5].log_softmax(1) * c[:, 3:5]).sum(1)
-    std = said[:, 7:].clamp(min=LEAST_LOG_STD).exp()
-    exact += Normal(said[:, 5:7], std).log_prob(c[:, 5:]).sum(1)
+    exact += Normal(said[:, 5:], 1.0).log_prob(c[:, 5:]).sum(1)
     torch.testing.assert_close(CODES.information(said, c), exact)
     torch.testing.assert_close(
-        CODES.read(said), torch.cat([said[:, :3].softmax(1), said[:, 3:5].softmax(1), said[:, 5:7]], dim=1)
+        CODES.read(said), torch.cat([said[:, :3].softmax(1), said[:, 3:5].softmax(1), said[:, 5:]], dim=1)
     )
 
 
@@ -174,4 +173,4 @@ def test_heads_read_one_body():
 def test_a_discriminator_of_ones_own_must_tell_what_is_asked():
     with pytest.raises(UserError, match=r"needs \(B, 4\)"):
         gan(POINTS, condition="classifier", discriminator=nn.Linear(2, 1))
-    assert Told(3, Codes((10,), 2)).outputs == 3 + 10 + 4
+    assert Told(3, Codes((10,), 2)).outputs == 3 + 10 + 2

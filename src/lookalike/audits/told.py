@@ -22,7 +22,6 @@ from torch import Tensor
 from torch.distributions import Categorical, Normal
 
 from ..models.base import seeded
-from ..models.implicit.gan.conditions import LEAST_LOG_STD
 from ..models.implicit.gan.gan import GAN
 from .base import Finding, Subject, UnfitError
 
@@ -84,9 +83,7 @@ def _code_loss(model: GAN, said: Tensor, z: Tensor) -> Tensor:
     for K in codes.categories:
         log_q = log_q + Categorical(logits=said[:, at : at + K]).log_prob(c[:, at : at + K].argmax(1))
         at += K
-    mean, log_std = said[:, at : at + codes.numbers], said[:, at + codes.numbers :]
-    std = log_std.clamp(min=LEAST_LOG_STD).exp()
-    return -model.told.info_weight * (log_q + Normal(mean, std).log_prob(c[:, at:]).sum(1)).mean()
+    return -model.told.info_weight * (log_q + Normal(said[:, at:], 1.0).log_prob(c[:, at:]).sum(1)).mean()
 
 
 def _gradients(loss: Tensor, model: GAN, player: str) -> list[Tensor]:

@@ -130,8 +130,8 @@ def gan(
         generator: your own, from z (B, latent) to numbers of the door's shape, before any final tanh;
             with a condition it takes labels (B,) as a second argument; codes are the last entries of z.
         discriminator: your own, from an item as the door gives it (images in [-1, 1]) to a logit (B, 1), and
-            beside it a logit for each class to tell, for each category of a code, and mean and log deviation of
-            each number; with concat or projection it takes labels (B,) as a second argument. Of a pack it takes
+            beside it a logit for each class to tell, for each category of a code, and the mean of each
+            number; with concat or projection it takes labels (B,) as a second argument. Of a pack it takes
             the items beside each other, (B, pack * C, H, W) or (B, pack * D).
     """
     told_codes = Codes(tuple(categorical_codes or ()), continuous_codes)

@@ -7,14 +7,14 @@
     codes        z = (noise, c),   c = one-hots, each category as likely, and numbers in U(-1, 1)
                  L_I = E[log Q(c | G(z))] + H(c) <= I(c; G(z))  D and G: objective - lambda L_I
 
-Q(c | x) is a softmax for each one-hot and a normal for each number. L_I is in nats: it is at most log K for a
-one-hot of K, which it reaches where each category has samples of its own.
+Q(c | x) is a softmax for each one-hot and a normal of deviation 1 for each number. L_I is in nats: it is at most
+log K for a one-hot of K, which it reaches where each category has samples of its own, and -0.23 for a number.
 
 Odena et al. (2017), "Conditional image synthesis with auxiliary classifier GANs", arXiv:1610.09585, eq. 2 and 3;
 Chen et al. (2016), "InfoGAN", arXiv:1606.03657, eq. 4 to 6. Differs from them: samples take the labels of the
-batch, whose shares are then the data's own. The deviation of a code's normal is at least exp(-2): where the
-generator shows a number exactly, the bound has no top, and its slope no end. As in InfoGAN's code Q learns in the
-discriminator's turn and the generator from the same term in its own, where Q stands still.
+batch, whose shares are then the data's own. Q's deviation is 1, as in InfoGAN's code for digits, where the paper
+learns it: with a learnt one the bound of a number has no top, and numbers drown the categories. As in that code Q
+learns in the discriminator's turn and the generator from the same term in its own, where Q stands still.
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ....nn.mlp import mlp
-
-LEAST_LOG_STD = -2.0
-"""Of Q's normal for a number of the code."""
 
 
 class Codes(NamedTuple):
@@ -48,11 +45,6 @@ class Codes(NamedTuple):
     def width(self) -> int:
         """Entries of z."""
         return sum(self.categories) + self.numbers
-
-    @property
-    def outputs(self) -> int:
-        """Numbers that Q gives: logits, means and log deviations."""
-        return sum(self.categories) + 2 * self.numbers
 
     @property
     def entropy(self) -> float:
@@ -74,28 +66,18 @@ class Codes(NamedTuple):
         return torch.cat([first, c[:, self.categories[0] :]], dim=1)
 
     def information(self, said: Tensor, c: Tensor) -> Tensor:
-        """log Q(c | x) + H(c), nats, shape (B,), of what Q said, (B, outputs); its mean is L_I."""
-        *logits, mean, log_std = self._parts(said)
-        hots, numbers = c[:, : sum(self.categories)], c[:, sum(self.categories) :]
-        found = self.entropy - _normal(numbers, mean, log_std)
-        for part, hot in zip(logits, hots.split(self.categories, dim=1), strict=True):
+        """log Q(c | x) + H(c), nats, shape (B,), of what Q said, logits and means, (B, width); its mean is L_I."""
+        *logits, mean = said.split([*self.categories, self.numbers], dim=1)
+        *hots, numbers = c.split([*self.categories, self.numbers], dim=1)
+        found = self.entropy - 0.5 * ((numbers - mean).square() + math.log(2 * math.pi)).sum(1)
+        for part, hot in zip(logits, hots, strict=True):
             found = found + (part.log_softmax(1) * hot).sum(1)
         return found
 
     def read(self, said: Tensor) -> Tensor:
         """E_Q[c | x]: probabilities of the categories, and numbers, shape (B, width)."""
-        *logits, mean, _ = self._parts(said)
+        *logits, mean = said.split([*self.categories, self.numbers], dim=1)
         return torch.cat([*(part.softmax(1) for part in logits), mean], dim=1)
-
-    def _parts(self, said: Tensor) -> tuple[Tensor, ...]:
-        *logits, mean, log_std = said.split([*self.categories, self.numbers, self.numbers], dim=1)
-        return *logits, mean, log_std.clamp(min=LEAST_LOG_STD)
-
-
-def _normal(c: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
-    """-log N(c; mean, std^2), nats, shape (B,)."""
-    z = (c - mean) * (-log_std).exp()
-    return (0.5 * z.square() + log_std + 0.5 * math.log(2 * math.pi)).sum(1)
 
 
 class Heads(nn.Module):
@@ -146,7 +128,7 @@ class Told(NamedTuple):
 
     @property
     def outputs(self) -> int:
-        return self.classes + self.codes.outputs
+        return self.classes + self.codes.width
 
     def loss(
         self, fake: Tensor, z: Tensor, y: Tensor | None, real: Tensor | None = None
