@@ -28,9 +28,9 @@ def test_a_planted_fault_of_the_data_is_found_and_counted() -> None:
 
 @pytest.mark.proof
 def test_the_doctor_finds_what_is_planted_and_is_silent_else(capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = [*study(FAULTS, [40]), *study(HEALTHY, [40])]
+    outcomes = [*study(FAULTS, [50]), *study(HEALTHY, [50])]
     with capsys.disabled():
-        print(table(outcomes, [40], 0.0))
+        print(table(outcomes, [50], 0.0))
     found = summary(outcomes)
     assert found["healthy"] >= 20
     assert found["detected"] >= 0.95 * found["faults"]

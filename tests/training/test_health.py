@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from lookalike.data import open_data
 from lookalike.data.base import Data, InMemory, Split
 from lookalike.models.base import Encoder, Implicit, Model
+from lookalike.recipe import find, recipes
 from lookalike.spec import Column, Spec
 from lookalike.training.flaws import flaws
 from lookalike.training.health import Finding, healthy_at, looks_at
@@ -54,7 +56,7 @@ CASES: dict[str, tuple[Records, Records]] = {
     "vanishing gradients": (log(gradient_norm=[1.0] * 10 + [1e-2] * 9), log(gradient_norm=[1.0] * 10 + [1e-9] * 9)),
     "exploding gradients": (log(gradient_norm=[1.0] * 10 + [30.0] * 9), log(gradient_norm=[1.0] * 10 + [1e5] * 9)),
     "diverges": (log(loss=FALL), log(loss=FALL + [5.0] * 10)),
-    "learns by heart": (valid(4, 3, 2, 1.5, 1.4, 1.45, 1.4), valid(4, 3, 2, 3, 4.5, 6, 7)),
+    "learns by heart": (valid(4, 3, 2, 1.5, 1.4, 1.45, 1.4, 1.5, 1.4), valid(4, 3, 2, 1.5, 1.2, 2, 4, 8, 16, 32, 64)),
     "spread": steady({"spread": 0.9}, {"spread": 0.01}),
     "rank": steady({"rank": 0.8}, {"rank": 0.05}),
     "missing modes": steady({"missing": 0.0, "coverage": 0.9}, {"missing": 0.6, "coverage": 0.3}),
@@ -223,3 +225,15 @@ def test_short_trainings_are_measured_at_fewer_milestones() -> None:
     assert [k for k in range(1, 21) if many.due(k)] == list(range(1, 21))
     assert many.n > few.n
     assert not any(few.due(k) for k in range(1, 21))
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_any_model_can_be_measured_and_its_figures_judged(name: str) -> None:
+    recipe = find(name)
+    data = open_data("iris" if "table" in recipe.kinds else "digits")
+    model = recipe.resolved(data.spec.kind).model(data.spec).eval()
+    before = [p.clone() for p in model.state_dict().values()]
+    figures = Vitals(data, 0, 10**4)(model)
+    assert all(map(torch.equal, before, model.state_dict().values())), "looking changed the model"
+    assert all(math.isfinite(value) for value in figures.values())
+    judge([{"step": 1, "split": "health", "progress": 1.0, **figures}], over=True)

@@ -1,10 +1,13 @@
 """Faults of the data themselves, which no training can make good: looked for once, on the items as they are stored.
 
-duplicates     share of training items that are there already
-leaked         share of validation and test items that are training items too
-expected       what `leaked` would be by the duplicates alone: rows of a few categories are often alike
-stuck          pixels that never change, among neighbours which all do
-one_value      share of the training items that equal the most frequent one
+    duplicates     share of training items that are there already
+    leaked         share of validation and test items that are training items too
+    expected       what `leaked` would be by the duplicates alone: rows of a few categories are often alike
+    stuck          pixels that never change, among neighbours which all do
+    one_value      share of the training items that equal the most frequent one
+    dims           numbers in an item, which is no fault: what logits are measured by
+
+Equal items are told by a hash of what is stored, before any binarisation.
 """
 
 from __future__ import annotations
@@ -20,13 +23,14 @@ VARIES = 0.05  # deviation of intensities from which on a pixel does vary
 
 
 def flaws(data: Data, *, decode: bool = False) -> dict[str, float]:
-    """The figures of the data, by name; none where they would have to be decoded from files and `decode` is false."""
+    """The figures of the data, by name; where items are in files, only its dimensions unless they are to be decoded."""
     if not (decode or all(isinstance(split.source, InMemory) for split in data.splits.values())):
-        return {}
+        return {"dims": float(data.spec.dims)}
     train, *held = (_stored(split) for split in data.splits.values())
     keys, counts = _keys(train).unique(return_counts=True)
     unseen = torch.cat([_keys(items) for items in held])
     found = {
+        "dims": float(data.spec.dims),
         "leaked": float(torch.isin(unseen, keys).float().mean()),
         "expected": float(counts[counts > 1].sum()) / len(train),
     }

@@ -133,10 +133,10 @@ def _lost(records: Records, split: str, name: str, window: int) -> dict[int, tup
     It is smoothed by the median over a window; where it was steady, nothing was gained that its noise could lose.
     """
     values = [(r["step"], float(r[name])) for r in records if r["split"] == split and name in r]
-    if len(values) < window + 3:
+    if len(values) < 3 * window:
         return {}
-    first = statistics.median(value for _, value in values[:window])
-    noise = statistics.median(abs(b - a) for (_, a), (_, b) in itertools.pairwise(values)) if window > 1 else 0.0
+    first = max(value for _, value in values[:window])
+    noise = statistics.median(abs(b - a) for (_, a), (_, b) in itertools.pairwise(values))
     found, best = {}, math.inf
     for i in range(window - 1, len(values)):
         now = statistics.median(value for _, value in values[i - window + 1 : i + 1])
@@ -164,7 +164,7 @@ def _diverges(records: Records) -> list[Look]:
 def _learns_by_heart(records: Records) -> list[Look]:
     """Looks at the figure on held-out items: what it lost, and the same figure in training did not."""
     for name in JUDGED_BY:
-        if held := _lost(records, "valid", name, 1):
+        if held := _lost(records, "valid", name, 3):
             seen = _lost(records, "train", name, WINDOW)
             found = []
             for step, (now, best, share) in held.items():
@@ -178,11 +178,15 @@ def _learns_by_heart(records: Records) -> list[Look]:
 
 
 def _ahead(records: Records) -> list[Look]:
-    """Looks at the gap between logits where the objective has no lowest value to be near."""
+    """Looks at the gap between logits, for objectives that have no lowest value to be near.
+
+    A slope of 1 makes it at most the distance of samples and data, which grows as the root of their dimensions.
+    """
     found = []
+    dims = next((record["dims"] for record in records if "dims" in record), 1)
     for record in records:
         if record["split"] == "train" and {"real_logits", "fake_logits"} <= set(record):
-            gap = abs(record["real_logits"] - record["fake_logits"])
+            gap = abs(record["real_logits"] - record["fake_logits"]) / math.sqrt(dims)
             found.append(Look(record["step"], above(gap, *GAP), {"gap": gap}))
     return found
 
@@ -197,8 +201,8 @@ WINDOW = 5
 EARLY = 10
 """Records of the log that say what a gradient's usual length is."""
 
-GAP = (100.0, 1000.0)
-"""Between logits of data and samples; in healthy trainings it is below 30, also of a critic of slope 1 on images."""
+GAP = (10.0, 50.0)
+"""Between logits of data and samples, over the root of the dimensions; in healthy trainings it was below 3."""
 
 SIGNALS: dict[str, Signal] = {
     "not finite": Signal(
@@ -275,6 +279,7 @@ SIGNALS: dict[str, Signal] = {
         "samples are lacking where {missing:.0%} of the data are (coverage {coverage:.2f}).",
         "samples are lacking where {missing:.0%} of the data are (coverage {coverage:.2f}).",
         "Modes are dropped: take --objective relativistic with --penalty r1+r2, a larger --batch-size or more steps.",
+        patience=3,
     ),
     "support": Signal(
         milestones(["support"], lambda f: below(f["support"], 0.04, 0.02), 0.5),
@@ -292,8 +297,8 @@ SIGNALS: dict[str, Signal] = {
     ),
     "critic runs away": Signal(
         _ahead,
-        "the discriminator's logits of data and samples are {gap:.3g} apart.",
-        "the discriminator's logits of data and samples are {gap:.3g} apart.",
+        "the discriminator's logits of data and samples are {gap:.3g} apart, in roots of the dimensions.",
+        "the discriminator's logits of data and samples are {gap:.3g} apart, in roots of the dimensions.",
         "Its slopes are not held: raise --penalty-weight, or add --constraint spectral.",
         patience=3,
     ),
@@ -314,7 +319,7 @@ SIGNALS: dict[str, Signal] = {
         "Train with --kl-warmup or --free-bits, or a smaller --latent or --beta.",
     ),
     "code ignored": Signal(
-        milestones(["decoded"], lambda f: below(f["decoded"], 0.1, 0.02), 0.25),
+        milestones(["decoded"], lambda f: below(f["decoded"], 0.05, 0.02), 0.4),
         "reconstructions vary {decoded:.2g} times as much as what they are of: the decoder ignores the code.",
         "reconstructions vary {decoded:.2f} times as much as what they are of.",
         "Lower --lr, of a VAE train with --kl-warmup or --free-bits, and check that the code reaches the decoder.",

@@ -4,7 +4,7 @@ With f = features of samples, r = features of training items (as many), both in 
 
     spread      tr Cov f / tr Cov r                                        0 where all samples are one
     rank        exp H(l_f) / exp H(l_r)                                    H: entropy of a covariance's eigenvalues l
-    missing     share of r in cells (k-means of r) with under a fifth of their due of f
+    missing     share of r in cells (k-means of r) with under a tenth of their due of f
     coverage    share of r whose ball, out to its 5th neighbour in r, holds an f
     support     P(|r - r'| < e) / P(|f - f'| < e)                          birthday paradox, with P(|r - r'| < e) = 1 %
     win         1 - (the discriminator's loss on held-out items) / (its equilibrium)
@@ -45,7 +45,7 @@ REFERENCE = 2  # times as many training items, from which the cells are made
 PER_CELL = 20  # samples due in a cell
 DUE = PER_CELL / 2  # in a cell at the least, for their absence to mean something
 TOGETHER = 0.05  # of the usual distance of two centres: those nearer are parts of one cluster
-FEW = 0.2  # of its due: a cell with less lacks samples
+FEW = 0.1  # of its due: a cell with less lacks samples
 NEIGHBOURS = 5
 NEAR_PAIRS = 0.01
 COPY = 1 / 3
