@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchmarks import textbook
+from benchmarks import measures, references, textbook
 from benchmarks.compare import summary
 from benchmarks.networks import LATENT, NETWORKS
 from benchmarks.rows import ROWS, as_data
@@ -82,3 +82,23 @@ def test_sampling_meets_its_bar_by_both_ratios_of_neighbours_in_time():
     assert "MISSED" in line("pixelcnn", 64, {**found, "cached": [1.6, 3.2, 4.8]})
     assert "MISSED" in line("pixelcnn", 16, {**found, "naive": [300.0, 600.0, 900.0]})
     assert line("row-lstm", 16, found).endswith("|  |")
+
+
+def test_measures_and_their_references_find_the_same(tmp_path):
+    measures.lay_out(tmp_path, 300, 40)
+    for row, theirs in (("neighbours", "prdc"), ("frechet", "torchmetrics"), ("kernel", "torchmetrics")):
+        ours, reference = (references.SIDES[row][side](tmp_path)() for side in ("lookalike", theirs))
+        assert measures.largest_difference(ours, reference) < 1e-4, row
+
+
+def test_measures_meet_their_bars_by_ratio_agreement_and_memory():
+    def answers(side: float, value: float, peak: float = 500.0) -> list[dict]:
+        return [{"values": {"v": value}, "processor": side * drift, "peak_mb": peak} for drift in (1.0, 2.0, 4.0)]
+
+    ours, theirs = measures.lines("neighbours", {"lookalike": answers(1, 1.0), "prdc": answers(4.5, 1.00005)})
+    assert "700 MB: met" in ours
+    assert "| 4.50 | 5.0e-05 |" in theirs
+    assert "4 times: met" in theirs
+    ours, theirs = measures.lines("frechet", {"lookalike": answers(1, 1.0, 701), "pytorch-fid": answers(3.9, 1.001)})
+    assert "MISSED" in ours
+    assert theirs.count("MISSED") == 2

@@ -33,6 +33,18 @@ def test_what_was_skipped_for_one_reason_is_one_line() -> None:
     assert report.json()["skipped"]["ssim"] == why
 
 
+def test_the_protocol_is_printed_with_every_value() -> None:
+    a = Metric(1.5, "estimate", "", {"data": "ab12", "samples": 100, "splits": 10}, 0.1)
+    b = Metric(2.5, "exact", "nats", {"data": "ab12", "samples": 50})
+    lines = str(Report("r", metrics={"a": a, "b": b})).splitlines()
+    assert [line.split() for line in lines[1:]] == [
+        ["a", "1.50", "±", "0.10", "(estimate)", "samples", "100,", "splits", "10"],
+        ["b", "2.5", "nats", "samples", "50"],
+        ["all:", "data", "ab12"],
+    ]
+    assert "data ab12, samples 100, splits 10" in str(Report("", metrics={"a": a}))
+
+
 def test_figures_are_ranked_only_where_they_were_come_by_alike() -> None:
     protocol = {"data": "ab12", "split": "test", "binarisation": "dynamic", "binarisation seed": 0}
     a = Metric(80.0, "lower bound", "nats", protocol, 0.1)

@@ -20,7 +20,7 @@ from .disk import write_atomically
 from .options import options_of
 from .pictures import curves, in_plane
 from .recipe import Training, recipes
-from .report import Metric, Report, html_table
+from .report import Metric, Report, common_protocol, html_table
 from .run import Run
 from .training.health import judge, looks_at
 from .training.progress import duration
@@ -192,7 +192,7 @@ class _Page:
             return f"<h2>How good it is</h2>\n<p>Not measured yet.</p><pre>{ask}</pre>\n"
         parts = ["<h2>How good it is</h2>\n"]
         if report.metrics:
-            common = _common_protocol(list(report.metrics.values()))
+            common = common_protocol(list(report.metrics.values()))
             says = "± is one standard error. Values compare only where their protocols are alike; common to all: "
             says += f"{_words(common) or 'nothing'}."
             parts.append(self._table([_metric_row(name, m, common) for name, m in report.metrics.items()], says))
@@ -293,12 +293,6 @@ def _option_rows(fn: Callable[..., Any], values: Mapping[str, Any]) -> list[dict
         }
         for name, value in values.items()
     ]
-
-
-def _common_protocol(metrics: Sequence[Metric]) -> dict[str, Any]:
-    """What the protocols of all metrics say alike; of one metric nothing, since its row says it."""
-    first, *others = [dict(metric.protocol) for metric in metrics]
-    return {k: v for k, v in first.items() if others and all(k in other and other[k] == v for other in others)}
 
 
 def _metric_row(name: str, metric: Metric, common: Mapping[str, Any]) -> dict[str, str]:

@@ -80,6 +80,12 @@ def comparable(a: Metric, b: Metric) -> bool:
     return not differences(a, b)
 
 
+def common_protocol(metrics: Sequence[Metric]) -> dict[str, Any]:
+    """What the protocols of all metrics say alike; of one metric nothing, since its own row says it."""
+    first, *others = [dict(metric.protocol) for metric in metrics]
+    return {k: v for k, v in first.items() if others and all(k in other and other[k] == v for other in others)}
+
+
 @dataclass(frozen=True)
 class Report:
     """The answer of a task: prints itself, shows itself in a notebook, and is JSON.
@@ -121,7 +127,10 @@ class Report:
     def __str__(self) -> str:
         lines = [self.title] if self.title else []
         if self.metrics:
-            lines += _align([[name, str(metric)] for name, metric in self.metrics.items()])
+            common = common_protocol(list(self.metrics.values()))
+            own = {name: {k: v for k, v in m.protocol.items() if k not in common} for name, m in self.metrics.items()}
+            lines += _align([[name, str(metric), _words(own[name])] for name, metric in self.metrics.items()])
+            lines += [f"  all: {_words(common)}"] if common else []
         lines += [f"  skipped {names}: {why}" for why, names in self._reasons().items()]
         if self.rows:
             cells = [[_cell(value) for value in row.values()] for row in self.rows]

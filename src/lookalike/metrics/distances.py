@@ -47,12 +47,13 @@ def frechet_distance(real: Tensor | Moments, fake: Tensor | Moments) -> Tensor:
     if not (of.scatter.isfinite().all() and of_fake.scatter.isfinite().all()):
         return of.mean.new_tensor(torch.nan)
     S, S_fake = of.covariance, of_fake.covariance
-    L, _ = _root(S)
-    squares = torch.linalg.eigvalsh(L.T @ S_fake @ L).clamp(min=0)
     apart = (of.mean - of_fake.mean).square().sum() + S.trace() + S_fake.trace()
+    L, _ = _root(S)
+    del S  # of 2,048 features each of these matrices is 33 MB
+    squares = torch.linalg.eigvalsh(L.T @ (S_fake @ L)).clamp(min=0)
     distance = apart - 2 * squares.sqrt().sum()
     # Of an eigenvalue so much is not known; of the root of a small one, that is much.
-    unknown = len(S) ** 0.5 * torch.finfo(S.dtype).eps * squares.amax()
+    unknown = len(L) ** 0.5 * torch.finfo(L.dtype).eps * squares.amax()
     off = torch.minimum(unknown.sqrt(), unknown / squares.sqrt().clamp(min=1e-300)).sum()
     if off > 1e-7 * distance.abs():
         distance = apart - 2 * torch.linalg.svdvals(L.T @ _root(S_fake)[0]).sum()
@@ -65,15 +66,15 @@ def frechet_estimate(real: Tensor | Moments, fake: Tensor | Moments) -> Estimate
     value = frechet_distance(of, of_fake)
     if not value.isfinite():
         return Estimate(value, value)
-    L, back = _root(of.covariance)
-    squares, Q = torch.linalg.eigh(L.T @ of_fake.covariance @ L)
+    L, triangular = _root(of.covariance)
+    squares, Q = torch.linalg.eigh(L.T @ (of_fake.covariance @ L))
     squares = squares.clamp(min=0)
     root = squares.sqrt()
     inverse = torch.where(squares > 1e-12 * squares.amax(), 1 / root.clamp(min=1e-300), 0.0)
     shift = of_fake.mean - of.mean
     y, x = of_fake.some - of_fake.mean, of.some - of.mean
     moved_fake = y.square().sum(1) - ((y @ L @ Q).square() @ inverse) + 2 * y @ shift
-    moved = x.square().sum(1) - ((x @ back.T @ Q).square() @ root) - 2 * x @ shift
+    moved = x.square().sum(1) - ((_whitened(L, triangular, x) @ Q).square() @ root) - 2 * x @ shift
     return Estimate(value, (moved.var() / of.n + moved_fake.var() / of_fake.n).sqrt())
 
 
@@ -115,16 +116,22 @@ def _enough(real: Tensor | Moments, fake: Tensor | Moments) -> tuple[Moments, Mo
     return of, of_fake
 
 
-def _root(S: Tensor) -> tuple[Tensor, Tensor]:
-    """L with L L^T = S, and the (pseudo-)inverse of L."""
+def _root(S: Tensor) -> tuple[Tensor, bool]:
+    """L with L L^T = S, and whether it is triangular: not where S is singular, or nearly so."""
     L, failed = torch.linalg.cholesky_ex(S)
     diagonal = L.diagonal()
     if not failed and diagonal.amin() > 1e-7 * diagonal.amax():
-        return L, torch.linalg.solve_triangular(L, torch.eye(len(L)).to(L), upper=False)
+        return L, True
     eigenvalues, V = torch.linalg.eigh(S)
-    sizes = eigenvalues.clamp(min=0).sqrt()
-    inverse = torch.where(sizes > 1e-7 * sizes.amax(), 1 / sizes.clamp(min=1e-300), 0.0)
-    return V * sizes, inverse[:, None] * V.T
+    return V.mul_(eigenvalues.clamp(min=0).sqrt()), False
+
+
+def _whitened(L: Tensor, triangular: bool, x: Tensor) -> Tensor:
+    """The (pseudo-)inverse of L times each row of x, shape of x."""
+    if triangular:
+        return torch.linalg.solve_triangular(L, x.T, upper=False).T
+    sizes = L.square().sum(0)  # of columns at right angles, squared
+    return x @ L * torch.where(sizes > 1e-14 * sizes.amax(), 1 / sizes.clamp(min=1e-300), 0.0)
 
 
 def _within(x: Tensor, chunk: int) -> Tensor:
