@@ -19,7 +19,7 @@ from ..models.base import Model
 from .base import Score, UnfitError
 from .table import SCORES
 
-DEFAULT = ("neighbours", "crowd", "forest", "reconstruction", "mahalanobis", "code-distance", "likelihood", "critic")
+DEFAULT = ("neighbours", "crowd", "reconstruction", "code-distance", "likelihood", "critic")
 """Of these, those that a model can give."""
 
 TIE = 1e-6
