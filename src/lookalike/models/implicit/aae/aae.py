@@ -213,7 +213,7 @@ class AAE(Implicit, Encoder):
         Arguments:
             y: labels, shape (n,), for a conditional model; where not given, each class is as likely.
             temperature: of the prior, and of the draws of a row.
-            truncation: the most the normal numbers in a draw of the prior may be, in deviations; None for no limit.
+            truncation: the most a number of a gaussian prior may be, in deviations; None for no limit.
         """
         with seeded(seed, self.device):
             y = self._or_any(y, n)

@@ -44,8 +44,8 @@ class Prior(nn.Module, ABC):
 
     parts: ClassVar[bool] = False
     """Whether it has parts that labels can be given."""
-    truncates: ClassVar[bool] = True
-    """Whether it is made of normal numbers, which can be truncated."""
+    truncates: ClassVar[bool] = False
+    """Whether it is normal, and so can be truncated."""
     precision: Tensor
 
     def __init__(self, latent: int, classes: int = 0) -> None:
@@ -64,12 +64,14 @@ class Prior(nn.Module, ABC):
         Arguments:
             y: whose parts to draw from, shape (n,), where labels have parts.
             temperature: below 1 for draws nearer the middle of the whole, or of each part.
-            truncation: the most its normal numbers may be, in deviations.
+            truncation: the most a number of a normal one may be, in deviations.
         """
 
 
 class Gaussian(Prior):
-    """z ~ N(0, temperature^2 I)."""
+    """z ~ N(0, temperature^2 I), perhaps truncated."""
+
+    truncates = True
 
     def forward(
         self, n: int, y: Tensor | None = None, temperature: float = 1.0, truncation: float | None = None
@@ -90,7 +92,7 @@ class Planar(Prior):
     def forward(
         self, n: int, y: Tensor | None = None, temperature: float = 1.0, truncation: float | None = None
     ) -> Tensor:
-        z = temperature * normal(n, self.latent, self.precision, truncation)
+        z = temperature * normal(n, self.latent, self.precision)
         plane = self.place(z[:, :2], y, temperature)
         return torch.cat([plane, z[:, 2:]], dim=1)
 
@@ -127,7 +129,6 @@ class Own(Prior):
     """Draws of a function of the user's own: sampler(n), or of labels sampler(n, y), gives (n, latent)."""
 
     parts = True
-    truncates = False
 
     def __init__(self, sampler: Callable[..., Any], latent: int, classes: int = 0) -> None:
         super().__init__(latent, classes)
