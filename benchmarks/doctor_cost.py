@@ -27,8 +27,8 @@ RESULT = Path(__file__).parent / "results" / "doctor-cost.md"
 ROWS: list[tuple[str, str, dict[str, Any]]] = [
     ("gan", "ring8", {"steps": 1000}),
     ("gan", "digits", {"steps": 600, "width": 16}),
-    ("mlp-vae", "digits", {"steps": 2000}),
-    ("conv-ae", "digits", {"steps": 1000, "width": 16}),
+    ("mlp-vae", "digits", {"steps": 1000}),
+    ("conv-ae", "digits", {"steps": 600, "width": 16}),
 ]
 
 

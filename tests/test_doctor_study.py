@@ -23,14 +23,14 @@ def test_a_planted_fault_of_the_data_is_found_and_counted() -> None:
     missed = found._replace(alarms={})
     assert not missed.right
     assert summary([found, missed])["detected"] == 1
-    assert "**missed**" in table([found, missed], [0], 1.0)
+    assert "**missed**" in table([found, missed], [0])
 
 
 @pytest.mark.proof
 def test_the_doctor_finds_what_is_planted_and_is_silent_else(capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = [*study(FAULTS, [50]), *study(HEALTHY, [50])]
+    outcomes = [*study(FAULTS, [50]), *study(HEALTHY, [50, 51])]
     with capsys.disabled():
-        print(table(outcomes, [50], 0.0))
+        print(table(outcomes, [50, 51]))
     found = summary(outcomes)
     assert found["healthy"] >= 20
     assert found["detected"] >= 0.95 * found["faults"]
