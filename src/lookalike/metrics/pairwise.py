@@ -25,8 +25,8 @@ from torch import Tensor
 
 FEW = 16
 """Dimensions in which differences are as fast as products."""
-NUMBERS = 2**22
-"""Distances held at once: 16 MB in float32."""
+NUMBERS = 2**21
+"""Distances held at once: 8 MB in float32."""
 SIGMAS = 6
 OPEN = 24
 """Pairs an item that are decided one by one; where there are more, all of them are computed by differences."""
@@ -84,16 +84,8 @@ class Pairs:
         self.same = a is b
         # What sums to no finite number has no finite squares either.
         self.bad_a, self.bad_b = (~x.sum(1).isfinite() for x in (a, b))
-        self.mean = (b[~self.bad_b] if self.bad_b.any() else b).mean(0)  # about it products are smallest, so most exact
-        self.b = self._about_mean(b, self.bad_b)
-        self.a = self.b if self.same else self._about_mean(a, self.bad_a)
+        self.a, self.b = a, b
         self.by_difference = a.shape[1] <= FEW
-
-    def _about_mean(self, x: Tensor, bad: Tensor) -> Tensor:
-        x = x - self.mean
-        if bad.any():
-            x[bad] = 0.0
-        return x
 
     def blocks(self) -> Iterator[Block]:
         """Every row of a, some at a time."""
@@ -132,8 +124,10 @@ class Pairs:
 
     def _by_product(self, size: int) -> Iterator[Block]:
         short = _short(self.a.device)
-        b = _rounded(self.b, short)
-        a = b if self.same else _rounded(self.a, short)
+        # About the mean of b, where products are smallest, so most exact.
+        mean = (self.b[~self.bad_b] if self.bad_b.any() else self.b).mean(0)
+        b = _rounded(self.b, self.bad_b, mean, short)
+        a = b if self.same else _rounded(self.a, self.bad_a, mean, short)
         unit = torch.finfo(short).eps / 2
         # The largest error of twice a float32 sum of D products, and of the lengths, relative to the lengths.
         summing = (self.b.shape[1] + 8) * torch.finfo(torch.float32).eps
@@ -206,14 +200,18 @@ class _Rounded:
     lost: dict[int, Tensor]
 
 
-def _rounded(x: Tensor, short: torch.dtype) -> _Rounded:
-    rounded = x.to(short)
+def _rounded(x: Tensor, bad: Tensor, mean: Tensor, short: torch.dtype) -> _Rounded:
+    """Rows about a mean in few digits; the bad ones are 0."""
+    rounded = torch.empty(x.shape, dtype=short, device=x.device)
     norms: dict[int, list[Tensor]] = {2: [], 4: []}
     lost: dict[int, list[Tensor]] = {2: [], 4: []}
-    for part, few in zip(x.split(500), rounded.split(500), strict=True):
-        for into, rows in ((norms, part), (lost, part - few.to(x.dtype))):
-            into[2].append(torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64).float())
-            into[4].append(rows.square().square_().sum(1).sqrt().sqrt().float())
+    for few, part, wrong in zip(rounded.split(500), x.split(500), bad.split(500), strict=True):
+        rows = part - mean
+        rows[wrong] = 0.0
+        few.copy_(rows)
+        for into, of in ((norms, rows), (lost, rows - few.to(x.dtype))):
+            into[2].append(torch.linalg.vector_norm(of, dim=1, dtype=torch.float64).float())
+            into[4].append(of.square().square_().sum(1).sqrt().sqrt().float())
     return _Rounded(rounded, *({p: torch.cat(of) for p, of in into.items()} for into in (norms, lost)))
 
 
