@@ -141,7 +141,7 @@ def train(
                 say(f"note: on the validation split it was best at step {int(best.name)}: that model is kept")
             finish(run, trained, opened, seed)
             say(f"its page: {run.path / 'report.html'}; measure it on the test split: lookalike evaluate {run.path}")
-    if prior is not None:
+    if prior is not None and run.ok:
         of_codes(run, recipe=prior, resume=resume, seed=seed, device=device)
     return run
 
