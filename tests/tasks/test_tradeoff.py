@@ -41,7 +41,7 @@ def test_nearer_the_middle_draws_are_near_data_and_cover_less(gaussian, tmp_path
     rows = report.rows
     assert [row["truncation"] for row in rows] == [0.2, 0.7, 1.5, 4.0]
     assert all(a["coverage"] < b["coverage"] for a, b in itertools.pairwise(rows))
-    assert rows[0]["precision"] == 1 >= rows[-1]["precision"]
+    assert rows[0]["precision"] > 0.98
     assert rows[0]["recall"] < 0.5 < rows[-1]["recall"]
     # At 4 deviations nothing is cut: density 1 and coverage 1 - 2^-5 are those of the truth.
     assert rows[-1]["density"] == pytest.approx(1, abs=0.15)

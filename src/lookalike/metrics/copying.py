@@ -27,8 +27,9 @@ def copying(fake_to_train: Tensor, real_to_train: Tensor) -> Estimate:
         fake_to_train, real_to_train: distances to the nearest training item, shapes (M,) and (N,).
     """
     nearer, farther = _share_above(fake_to_train, real_to_train), 1 - _share_above(real_to_train, fake_to_train)
-    variance = nearer.var() / len(nearer) + farther.var() / len(farther)
-    return Estimate(nearer.mean(), variance.sqrt())
+    shares = (nearer, farther)
+    variance = sum(share.var(correction=min(1, len(share) - 1)) / len(share) for share in shares)
+    return Estimate(nearer.mean(), torch.as_tensor(variance).sqrt())
 
 
 def _share_above(x: Tensor, others: Tensor) -> Tensor:
