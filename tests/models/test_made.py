@@ -221,7 +221,7 @@ def test_steps_compute_each_unit_once_and_draw_what_whole_passes_draw(spec, orde
     for k in range(orderings):
         expected = model.params(h, y, k).flatten(1)
         steps = MaskedSteps(model.network, 5, k)
-        steps.tell(0, model.labels(y, h))
+        steps.tell(0, model.one_hot(y, h))
         for degree, d in enumerate(model.orders[k], start=1):
             torch.testing.assert_close(steps.outputs(degree), expected[:, model.outputs_of == d])
             steps.tell(degree, h.flatten(1)[:, model.fields[d].entries])

@@ -173,7 +173,7 @@ def _cached_entries(model: MADE, network: MaskedMLP, subject: Subject) -> Findin
         for k, order in enumerate(model.orders):
             whole = model.params(h, y, k).flatten(1)
             steps = MaskedSteps(network, len(h), k)
-            steps.tell(0, model.labels(y, h))
+            steps.tell(0, model.one_hot(y, h))
             for degree, d in enumerate(order, start=1):
                 differences.append((steps.outputs(degree) - whole[:, model.outputs_of == d]) / max(1.0, largest(whole)))
                 steps.tell(degree, h.flatten(1)[:, model.fields[d].entries])

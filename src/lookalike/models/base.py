@@ -30,6 +30,7 @@ from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from ..errors import UserError
 from ..metrics.likelihood import bits_per_dim
 from ..nn.doors import Door
 from ..spec import Spec
@@ -86,6 +87,20 @@ class Model(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the model lives."""
         return next(self.parameters()).device
+
+    def labels(self, y: Tensor | None) -> Tensor | None:
+        """y on the model's device where it takes labels, else None; a UserError where they are lacking."""
+        if not self.conditional:
+            return None
+        if y is None:
+            raise UserError(f"this model was trained with labels: give y, from 0 to {len(self.spec.classes) - 1}.")
+        return y.to(self.device)
+
+    def labels_or_any(self, y: Tensor | None, n: int) -> Tensor | None:
+        """The labels of n draws, or where none are given each class as likely."""
+        if self.conditional and y is None:
+            return torch.randint(len(self.spec.classes), (n,), device=self.device)
+        return self.labels(y)
 
 
 class Explicit(Model):

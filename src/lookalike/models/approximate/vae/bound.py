@@ -234,7 +234,7 @@ class Variational(Bounded, Encoder, Completer):
     @torch.no_grad()
     def sample(self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0) -> Tensor:
         with seeded(seed, self.device):
-            y = self._or_any(y, n)
+            y = self.labels_or_any(y, n)
             return self.likelihood.sample(self.params(self.prior(n, temperature=temperature), y), temperature)
 
     @torch.no_grad()
@@ -242,7 +242,7 @@ class Variational(Bounded, Encoder, Completer):
         self, n: int, y: Tensor | None = None, *, seed: int | None = None, temperature: float = 1.0
     ) -> Tensor:
         with seeded(seed, self.device):
-            y = self._or_any(y, n)
+            y = self.labels_or_any(y, n)
             return self.decode(self.prior(n, temperature=temperature), y)
 
     @torch.no_grad()
@@ -273,7 +273,7 @@ class Variational(Bounded, Encoder, Completer):
             return torch.where(known, x, self.likelihood.sample(self.params(z, y), temperature).to(x.dtype))
 
         with seeded(seed, self.device):
-            y = self._or_any(y, len(x))
+            y = self.labels_or_any(y, len(x))
             z = self.prior(len(x))
             for sweep in range(sweeps):
                 z = self._moved(filled(), y, z, certain=2 * sweep < sweeps)
@@ -288,20 +288,6 @@ class Variational(Bounded, Encoder, Completer):
         was = self.infer(read, y, lambda _mean, _log_var, group: z[:, group])
         taken = torch.rand_like(at.log_p).log() < self._log_w(x, at) - self._log_w(x, was)
         return torch.where(taken[:, None], at.z, was.z)
-
-    def labels(self, y: Tensor | None) -> Tensor | None:
-        """y where the networks take labels, else None; a UserError where they are lacking."""
-        if not self.conditional:
-            return None
-        if y is None:
-            raise UserError(f"this model was trained with labels: give y, from 0 to {len(self.spec.classes) - 1}.")
-        return y.to(self.device)
-
-    def _or_any(self, y: Tensor | None, n: int) -> Tensor | None:
-        """The labels, or where none are given each class as likely."""
-        if self.conditional and y is None:
-            return torch.randint(len(self.spec.classes), (n,), device=self.device)
-        return self.labels(y)
 
 
 def drawn(eps: Tensor) -> Pick:

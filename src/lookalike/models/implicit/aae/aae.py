@@ -177,7 +177,7 @@ class AAE(Implicit, Encoder):
     ) -> Tensor:
         """n draws of p(z), or of the parts of labels y, (n,), where they have parts; shape (n, latent)."""
         with seeded(seed, self.device):
-            part = self._part(self._or_any(y, n))
+            part = self._part(self.labels_or_any(y, n))
             draws: Tensor = self.code_prior(n, part, temperature, truncation)
             return draws
 
@@ -216,25 +216,11 @@ class AAE(Implicit, Encoder):
             truncation: the most a number of a gaussian prior may be, in deviations; None for no limit.
         """
         with seeded(seed, self.device):
-            y = self._or_any(y, n)
+            y = self.labels_or_any(y, n)
             params = self.params(self.prior(n, y, temperature=temperature, truncation=truncation), y)
             if self.spec.kind != "images":
                 return self.likelihood.sample(params, temperature)
         return (self.likelihood.mean(params) * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
-
-    def labels(self, y: Tensor | None) -> Tensor | None:
-        """y where a network takes labels, else None; a UserError where they are lacking."""
-        if not self.conditional:
-            return None
-        if y is None:
-            raise UserError(f"this model was trained with labels: give y, from 0 to {len(self.spec.classes) - 1}.")
-        return y.to(self.device)
-
-    def _or_any(self, y: Tensor | None, n: int) -> Tensor | None:
-        """The labels, or where none are given each class as likely."""
-        if self.conditional and y is None:
-            return torch.randint(len(self.spec.classes), (n,), device=self.device)
-        return self.labels(y)
 
     def _part(self, y: Tensor | None) -> Tensor | None:
         """The labels where they have parts of the prior."""

@@ -67,7 +67,8 @@ RECIPES = {
                 "betas": (0.0, 0.99),
                 "schedule": "cosine",
             },
-            **_rows(penalty_weight=0.01),
+            "points": {**ROWS, "penalty_weight": 0.003, "steps": 20_000, "ema": 0.999},
+            "table": {**ROWS, "penalty_weight": 0.01},
         },
     ),
     "r1": Recipe(

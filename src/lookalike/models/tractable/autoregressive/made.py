@@ -108,7 +108,7 @@ class MADE(Explicit, Completer):
 
     def params(self, h: Tensor, y: Tensor | None = None, ordering: int = 0) -> Tensor:
         """What the likelihood takes, from h as the door gives it; an entry's come from those before it."""
-        h = torch.cat([self.labels(y, h), h.flatten(1)], 1)
+        h = torch.cat([self.one_hot(y, h), h.flatten(1)], 1)
         params: Tensor = self.network(h, ordering) if isinstance(self.network, MaskedMLP) else self.network(h)
         return params.unflatten(1, (-1, *self.spec.shape[1:])) if self.spec.kind == "images" else params
 
@@ -151,7 +151,7 @@ class MADE(Explicit, Completer):
     def _drawn(self, h: Tensor, known: Tensor, u: Tensor, y: Tensor | None, k: int, temperature: float) -> Tensor:
         """h, shape (n, D), with what is not known drawn in the order of ordering k."""
         steps = MaskedSteps(self.network, len(h), k) if isinstance(self.network, MaskedMLP) else Recomputed(self, h, y)
-        steps.tell(0, self.labels(y, h))
+        steps.tell(0, self.one_hot(y, h))
         for degree, d in enumerate(self.orders[k], start=1):
             field = self.fields[d]
             drawn = self._entry(field, steps.outputs(degree), h, u[:, field.start], temperature)
@@ -182,13 +182,10 @@ class MADE(Explicit, Completer):
         """h of n items of which nothing is known: 0 is the mean, and no gap."""
         return torch.zeros(n, *self.door.shape, dtype=self.door.precision.dtype, device=self.device)
 
-    def labels(self, y: Tensor | None, h: Tensor) -> Tensor:
-        """One-hot, shape (B, classes); (B, 0) of a model without."""
-        if not self.conditional:
-            return h.new_zeros(len(h), 0)
-        if y is None:
-            raise UserError(f"this model was trained with labels: give y, from 0 to {self.classes - 1}.")
-        return F.one_hot(y.to(h.device), self.classes).to(h.dtype)
+    def one_hot(self, y: Tensor | None, h: Tensor) -> Tensor:
+        """Labels, shape (B, classes); (B, 0) of a model without."""
+        y = self.labels(y)
+        return h.new_zeros(len(h), 0) if y is None else F.one_hot(y, self.classes).to(h.dtype)
 
 
 class Recomputed:

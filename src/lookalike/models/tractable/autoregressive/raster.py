@@ -78,7 +78,7 @@ class Raster(Explicit, Completer):
 
     def params(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """What the likelihood takes, shape (B, likelihood.width, H, W); a pixel's depend on those before it only."""
-        params: Tensor = self.network(self.door.enter(x), self._labels(y))
+        params: Tensor = self.network(self.door.enter(x), self.labels(y))
         return params
 
     def log_prob(self, x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -124,7 +124,7 @@ class Raster(Explicit, Completer):
     ) -> Tensor:
         with seeded(seed, self.device), torch.inference_mode():
             u = torch.rand(x.shape, dtype=torch.float64, device=x.device)
-            drawn = self.drawn(x, mask, u, self.network.stepper(len(x), self._labels(y)), temperature, watch)
+            drawn = self.drawn(x, mask, u, self.network.stepper(len(x), self.labels(y)), temperature, watch)
         return drawn.clone()  # a tensor that autograd may use, as those of inference mode may not
 
     def drawn(
@@ -160,13 +160,6 @@ class Raster(Explicit, Completer):
             if watch is not None:
                 watch(x, i + 1)
         return x
-
-    def _labels(self, y: Tensor | None) -> Tensor | None:
-        if not self.conditional:
-            return None
-        if y is None:
-            raise UserError(f"this model was trained with labels: give y, from 0 to {len(self.spec.classes) - 1}.")
-        return y.to(self.device)
 
 
 def labels_of(spec: Spec, conditional: bool, recipe: str) -> int:

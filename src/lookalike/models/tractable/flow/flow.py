@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ....errors import UserError
 from ....nn.firstbatch import initialising
 from ....nn.memory import numbers_at_once
 from ....spec import Spec
@@ -138,9 +137,5 @@ class Flow(Bounded, Encoder, Completer):
 
     def _context(self, y: Tensor | None) -> Tensor | None:
         """Labels as the bijection takes them, one-hot, shape (B, classes)."""
-        if not self.conditional:
-            return None
-        classes = len(self.spec.classes)
-        if y is None:
-            raise UserError(f"this model was trained with labels: give y, from 0 to {classes - 1}.")
-        return F.one_hot(y.to(self.device), classes).to(self.door.precision.dtype)
+        y = self.labels(y)
+        return None if y is None else F.one_hot(y, len(self.spec.classes)).to(self.door.precision.dtype)
