@@ -169,6 +169,10 @@ class Door(nn.Module):
                 x[:, i] = value.argmax(1).to(h.dtype)
         return self._unbend(x)
 
+    def on_levels(self, x: Tensor) -> Tensor:
+        """Images at the nearest of their levels."""
+        return (x * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
+
     def _bend(self, x: Tensor) -> Tensor:
         """x with the columns that have knots as their knots have them."""
         if self._bends is None:

@@ -7,13 +7,14 @@ model cannot give says why (`UnfitError`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ..models.base import Model, seeded
+from ..nn.memory import items_at_once, onto
 
 
 class UnfitError(Exception):
@@ -53,16 +54,9 @@ class Score(ABC):
 
     def chunked(self, x: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
         """`of` of x, some items at a time on the model's device, on the CPU."""
-        size = min(1000, max(8, 200_000 // self.model.spec.dims))
-        with torch.inference_mode(), seeded(self.seed, self.model.device):
-            return torch.cat([of(part).cpu() for part in onto_device(x, self.model.device, size)])
-
-
-def onto_device(x: Tensor, device: torch.device, size: int) -> Iterator[Tensor]:
-    """Parts of x on a device; MPS has no float64."""
-    dtype = torch.float32 if device.type == "mps" and x.dtype == torch.float64 else x.dtype
-    for part in x.split(size):
-        yield part.to(device, dtype)
+        parts, device = x.split(items_at_once(self.model.spec.dims)), self.model.device
+        with torch.inference_mode(), seeded(self.seed, device):
+            return torch.cat([of(onto(part, device)).cpu() for part in parts])
 
 
 def view(model: Model, x: Tensor) -> Tensor:

@@ -17,9 +17,6 @@ from .base import Score, UnfitError
 
 NEAREST = 5
 
-CROWD = 0.1
-"""Of the known items, so many as neighbours where odd items may be among them, several alike."""
-
 
 class Coded(Score):
     """A score of codes alone."""

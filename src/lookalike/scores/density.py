@@ -23,8 +23,8 @@ from .base import Score, UnfitError
 DRAWS = 8
 
 
-class Likelihood(Score):
-    summary: ClassVar[str] = "-log p(x), or minus the bound on it"
+class Density(Score):
+    """A score of log p(x)."""
 
     def __init__(self, model: Model, seed: int = 0) -> None:
         super().__init__(model, seed)
@@ -34,23 +34,31 @@ class Likelihood(Score):
             raise UnfitError("it has log p(x | label), and an item to be judged has no label")
         self.explicit = model
 
-    def score(self, x: Tensor) -> Tensor:
+    def nats(self, x: Tensor) -> Tensor:
+        """-log p(x), or minus the bound on it, float64, shape (B,), on the CPU."""
         if isinstance(self.explicit, Bounded) and not self.explicit.exact:
             return -self.explicit.log_prob(x, samples=DRAWS).double().cpu()
         return -self.explicit.log_prob(x).double().cpu()
 
 
-class Typicality(Likelihood):
+class Likelihood(Density):
+    summary: ClassVar[str] = "-log p(x), or minus the bound on it"
+
+    def score(self, x: Tensor) -> Tensor:
+        return self.nats(x)
+
+
+class Typicality(Density):
     summary: ClassVar[str] = "how far -log p(x) is from that of training items, to either side"
 
     def fit(self, x: Tensor) -> None:
-        self.usual = self.chunked(x, super().score).median()
+        self.usual = self.chunked(x, self.nats).median()
 
     def score(self, x: Tensor) -> Tensor:
-        return (super().score(x) - self.usual).abs()
+        return (self.nats(x) - self.usual).abs()
 
 
-class Ratio(Likelihood):
+class Ratio(Density):
     summary: ClassVar[str] = "-log p(x) less the length of a PNG: plain pictures are not normal for being plain"
 
     def __init__(self, model: Model, seed: int = 0) -> None:
@@ -59,7 +67,7 @@ class Ratio(Likelihood):
             raise UnfitError("a PNG is of pictures")
 
     def score(self, x: Tensor) -> Tensor:
-        return super().score(x) - torch.tensor([8 * math.log(2) * _png(item) for item in x.cpu()])
+        return self.nats(x) - torch.tensor([8 * math.log(2) * _png(item) for item in x.cpu()])
 
 
 def _png(item: Tensor) -> int:

@@ -65,10 +65,11 @@ class Detector:
 
     def fit(self, x: Tensor, held_out: Tensor) -> None:
         """Take what the scores need of training items, and how odd items held out are; both (N, *spec.shape)."""
-        for name, score in self.scores.items():
+        for score in self.scores.values():
             score.fit(x)
-            self.known[name] = score.chunked(held_out, score.score).sort().values
-        self.totals = self._total(self._each(held_out)).sort().values
+        each = self._each(held_out)
+        self.known = {name: found.sort().values for name, found in each.items()}
+        self.totals = self._total(each).sort().values
 
     def __call__(self, x: Tensor) -> Scored:
         """How odd items in the user's units are, shape (N, *spec.shape), on any device."""
@@ -79,7 +80,7 @@ class Detector:
         return Scored(total, (1 + as_odd) / (1 + n), each)
 
     def parts(self, x: Tensor) -> Tensor | None:
-        """What each pixel or column adds, in shares of what held-out items have there, of the first score that says."""
+        """What each pixel or column adds, of the first score that says."""
         for score in self.scores.values():
             if score.parts(x[:1].to(score.model.device)) is not None:
                 return score.chunked(x, lambda part, score=score: score.parts(part))  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """By the items themselves, whatever the model: what every model's score should be held against.
 
 neighbours    mean distance to the 5 nearest training items, standardised         Ramaswamy et al. 2000
+crowd         mean distance to the nearest tenth of them: odd items that are many and alike are odd still
 forest        how few random cuts set the item apart from 256 others              Liu et al. 2008, isolation forest
 """
 
@@ -12,28 +13,31 @@ import torch
 from torch import Tensor
 
 from .base import Score, view
-from .codes import CROWD, NEAREST, Nearest
+from .codes import NEAREST, Nearest
 
 
-class Neighbours(Score):
-    summary: ClassVar[str] = "how far the item lies from the nearest training items, without the model"
+class Near(Score):
+    """How far the nearest training items are."""
 
-    def fit(self, x: Tensor) -> None:
-        self.near = Nearest(self.chunked(x, lambda part: view(self.model, part)))
-
-    def score(self, x: Tensor) -> Tensor:
-        return self.near.distance(view(self.model, x).cpu())
-
-
-class Crowd(Score):
-    summary: ClassVar[str] = "how far the item lies from the nearest tenth of the training items, without the model"
+    share: ClassVar[float]
+    """Of the training items, so many count, and 5 at the least."""
 
     def fit(self, x: Tensor) -> None:
         known = self.chunked(x, lambda part: view(self.model, part))
-        self.near = Nearest(known, max(NEAREST, round(CROWD * len(known))))
+        self.near = Nearest(known, max(NEAREST, round(self.share * len(known))))
 
     def score(self, x: Tensor) -> Tensor:
         return self.near.distance(view(self.model, x).cpu())
+
+
+class Neighbours(Near):
+    summary: ClassVar[str] = "how far the item lies from the nearest training items, without the model"
+    share: ClassVar[float] = 0.0
+
+
+class Crowd(Near):
+    summary: ClassVar[str] = "how far the item lies from the nearest tenth of the training items, without the model"
+    share: ClassVar[float] = 0.1
 
 
 class Forest(Score):

@@ -69,11 +69,6 @@ def open_run_data(run: Run, data: Any = None, **how: Any) -> Data:
     return opened
 
 
-def onto(x: Tensor, device: torch.device) -> Tensor:
-    """Items on a device; MPS has no float64."""
-    return x.to(device, torch.float32 if device.type == "mps" and x.dtype == torch.float64 else x.dtype)
-
-
 def latent_model(model: Model, what: str) -> Latent:
     """The model, if it has a code to decode; else a UserError that says who does."""
     if not isinstance(model, Latent):

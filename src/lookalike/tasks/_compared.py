@@ -25,7 +25,8 @@ from ..metrics.moments import Moments
 from ..metrics.pairwise import nearest
 from ..metrics.paths import EPSILON
 from ..models.base import Latent, Model
-from ._common import draw, onto, say
+from ..nn.memory import onto
+from ._common import draw, say
 from .interpolate import slerp
 
 OF_TRAIN = {"fake_to_train", "real_to_train"}

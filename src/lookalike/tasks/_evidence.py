@@ -16,7 +16,7 @@ from ..metrics.features import Space
 from ..models.base import Bounded, Coded, Encoder, Explicit, Implicit, Latent, Model, Weighed, seeded
 from ..models.tractable.flow.flow import Flow
 from ..nn.doors import missing
-from ._common import onto
+from ..nn.memory import items_at_once, onto
 from ._compared import COMPARED, OF_TRAIN, Compared
 
 OF_ONE_DRAW = {"log_weights": "importance_log_prob"}
@@ -60,8 +60,7 @@ class Evidence:
         self.model = model
         self.data = data
         self.how = how
-        # Images are many numbers and an autoregressive model's output is hundreds of times more.
-        self.chunk = min(1000, max(8, 200_000 // data.spec.dims))
+        self.chunk = items_at_once(data.spec.dims)
         self._weighed: tuple[Tensor, Tensor] | None = None
         self.compared = Compared(model, data, how, space, self.chunk)
         self.item: Mapping[str, Callable[[Tensor, Tensor | None], Tensor]] = {

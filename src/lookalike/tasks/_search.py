@@ -26,7 +26,8 @@ from torch import Tensor
 from ..errors import UserError
 from ..models.base import Encoder, Explicit, Implicit, Model, seeded
 from ..nn.doors import missing
-from ._common import latent_model, onto
+from ..nn.memory import onto
+from ._common import latent_model
 
 POOL = 512
 """Draws of the prior among which starts are looked for."""

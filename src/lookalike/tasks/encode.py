@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ..data.base import Data, Split
 from ..models.base import Encoder, Informed, Model, seeded
+from ..nn.memory import items_at_once, onto
 from ..options import Range
 from ..report import Report
 from ..run import Run
-from ._common import onto, open_run, open_run_data
+from ._common import open_run, open_run_data
 from ._output import counter, csv, label_words, npz, output, write
 from .reconstruct import encoder
 
@@ -88,7 +89,7 @@ def _codes(
     labels: list[Tensor] = []
     done = 0
     with seeded(seed, model.device):
-        for x, y in items.all(n, chunk=min(1000, max(8, 200_000 // model.spec.dims)), seed=seed):
+        for x, y in items.all(n, chunk=items_at_once(model.spec.dims), seed=seed):
             given = None if y is None else y.to(model.device)
             codes.append(through.encode(onto(x, model.device), given).cpu().float())
             labels += [] if y is None else [y.cpu()]

@@ -24,11 +24,12 @@ from torch.nn import functional as F
 from ..data.base import Data
 from ..errors import UserError
 from ..models.base import Encoder, Latent, Model, seeded
+from ..nn.memory import onto
 from ..options import Range
 from ..report import Report
 from ..run import Run
 from ..spec import Spec
-from ._common import latent_model, onto, open_run, open_run_data
+from ._common import latent_model, open_run, open_run_data
 from ._output import column_names, counter, csv, npz, output, png, write
 from ._search import prior_draws, search
 

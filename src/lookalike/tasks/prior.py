@@ -12,9 +12,10 @@ from torch import Tensor
 from ..data import Data
 from ..errors import UserError
 from ..models.base import Coded, Model, seeded
+from ..nn.memory import items_at_once, onto
 from ..options import Range
 from ..run import CODES, PRIOR, Run
-from ._common import onto, open_run, open_run_data, say
+from ._common import open_run, open_run_data, say
 from ._finish import finish
 from ._output import label_words, npz, write
 
@@ -84,7 +85,7 @@ def write_codes(run: Run, model: Model, data: Data, seed: int) -> Path:
     labels: list[Tensor] = []
     with seeded(seed, model.device):
         for split in data.splits.values():
-            for x, y in split.all(chunk=min(1000, max(8, 200_000 // model.spec.dims)), seed=seed):
+            for x, y in split.all(chunk=items_at_once(model.spec.dims), seed=seed):
                 codes.append(encoder.codes(onto(x, model.device))[:, 0].to(torch.uint8).cpu())
                 labels += [] if y is None else [y.cpu()]
     which = np.repeat(np.arange(3, dtype=np.uint8), [len(split) for split in data.splits.values()])

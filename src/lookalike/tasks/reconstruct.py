@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..models.base import Encoder, Model, seeded
+from ..nn.memory import onto
 from ..options import Range
 from ..report import Report
 from ..run import Run
 from ..spec import Spec
-from ._common import onto, open_run, open_run_data
+from ._common import open_run, open_run_data
 from ._output import WRITES, column_names, csv, npz, output, png, write
 from .evaluate import measure
 

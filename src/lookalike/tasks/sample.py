@@ -14,11 +14,12 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..models.base import Bounded, Explicit, Model, asked
+from ..nn.memory import onto
 from ..options import Range
 from ..report import Report
 from ..run import Run
 from ..spec import Spec
-from ._common import draw, onto, open_run, open_run_data, say
+from ._common import draw, open_run, open_run_data, say
 from ._output import (
     WRITES,
     column_names,

@@ -220,7 +220,7 @@ class AAE(Implicit, Encoder):
             params = self.params(self.prior(n, y, temperature=temperature, truncation=truncation), y)
             if self.spec.kind != "images":
                 return self.likelihood.sample(params, temperature)
-        return (self.likelihood.mean(params) * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
+        return self.door.on_levels(self.likelihood.mean(params))
 
     def _part(self, y: Tensor | None) -> Tensor | None:
         """The labels where they have parts of the prior."""

@@ -200,9 +200,7 @@ class GAN(Implicit, Latent, Judging, Informed):
                 z, y = self._ask(z, y), None
             h = self.generate(z, self._labels(y, n), temperature)
         x = self.door.leave(h)
-        if self.spec.kind == "images":
-            x = (x * (self.spec.levels - 1)).round() / (self.spec.levels - 1)
-        return x
+        return self.door.on_levels(x) if self.spec.kind == "images" else x
 
     @property
     def equilibrium(self) -> float:
