@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lookalike.data import Data, open_data
-from lookalike.models.base import Encoder, Explicit, Implicit, Latent, Model
+from lookalike.models.base import Encoder, Explicit, Implicit, Latent, Model, Repairer
 from lookalike.options import options_of
 from lookalike.recipe import Recipe, Training, find, recipes
 from lookalike.spec import Column, Kind, Spec
@@ -152,6 +152,7 @@ def outcomes(model: Model, x: Tensor, y: Tensor | None) -> list[Tensor]:
     torch.manual_seed(1)
     made = [model.log_prob(x, y)] if isinstance(model, Explicit) else []
     made += [model.sample(3, some(y, 3), seed=0)] if isinstance(model, Explicit | Implicit) else []
+    made += [model.repair(x)] if isinstance(model, Repairer) else []
     return made + ([model.encode(x, y), model.reconstruct(x, y)] if isinstance(model, Encoder) else [])
 
 

@@ -12,6 +12,7 @@ alternating training is just the order of the `yield`s.
     Encoder     ... and a way back: encode, reconstruct
     Informed    ... or a way back to a part of it: encode, choices
     Completer   can draw what is missing of x given the rest: complete
+    Repairer    was trained to undo a corruption: repair
     Solved      has its best parameters in closed form: solve
     Judging     has a discriminator that can be asked who is winning: judge
     Coded       has a code of discrete levels, which a second model can be the prior of: codes, attach
@@ -32,6 +33,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..metrics.likelihood import bits_per_dim
+from ..nn.corruption import Corruption
 from ..nn.doors import Door
 from ..spec import Spec
 
@@ -236,6 +238,30 @@ class Completer(ABC):
             x: in the user's units, shape (B, *spec.shape); what the mask hides does not matter.
             mask: True where x is known, of a shape that broadcasts to x's.
         """
+
+
+class Repairer(Model):
+    """A model that was trained to undo what `corruption` does."""
+
+    corruption: Corruption
+
+    @abstractmethod
+    def undo(self, h: Tensor) -> Tensor:
+        """What h was before, both as the door has them, shape (B, *door.shape)."""
+
+    def repair(self, x: Tensor, known: Tensor | None = None) -> Tensor:
+        """x as it was before its corruption, in the user's units, shape of x.
+
+        Arguments:
+            known: True where x can be trusted, of a shape that broadcasts to x's; elsewhere x does not matter.
+        """
+        h = self.door.enter(x)
+        return self.door.leave(self.undo(h if known is None else self.corruption.hide(h, known.expand_as(x))))
+
+    def attempt(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x corrupted as it is in training, and repaired, both in the user's units."""
+        h = self.corruption(self.door.enter(x))
+        return self.door.leave(h), self.door.leave(self.undo(h))
 
 
 class Judging(ABC):

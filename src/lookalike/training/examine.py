@@ -16,7 +16,7 @@ from ..data.base import Data
 from ..disk import write_atomically
 from ..metrics.likelihood import bits_per_dim
 from ..metrics.reconstruction import mse
-from ..models.base import Encoder, Explicit, Implicit, Model, pictured
+from ..models.base import Encoder, Explicit, Implicit, Model, Repairer, pictured, seeded
 from ..pictures import compare, ready, show
 
 T = TypeVar("T")
@@ -81,6 +81,10 @@ class Examiner:
         x, y = self.data.valid.thinned(drawn).first(drawn, self.seed)
         if isinstance(model, Explicit | Implicit):
             picture = show(model.spec, pictured(model, drawn, seed=self.seed).cpu(), real=x)
+        elif isinstance(model, Repairer):
+            with seeded(self.seed, model.device):
+                corrupted, repaired = model.attempt(x.to(model.device))
+            picture = compare(model.spec, corrupted.cpu(), repaired.cpu())
         elif isinstance(model, Encoder):
             labels = None if y is None else y.to(model.device)
             picture = compare(model.spec, x, model.reconstruct(x.to(model.device), labels).cpu())
@@ -93,11 +97,15 @@ class Examiner:
 
 
 def held_out(model: Model, data: Data, items: int, seed: int = 0) -> dict[str, float]:
-    """A model's own figure on so many validation items: bits/dim of a density, squared error of a code."""
+    """A model's own figure on so many validation items: bits/dim of a density, squared error of a code or a repair."""
     batches = data.valid.thinned(items).to(model.device).all(seed=seed)
     if isinstance(model, Explicit):
         log_prob = torch.cat([model.log_prob(x, y) for x, y in batches])
         return {"bits_per_dim": bits_per_dim(log_prob, model.spec.dims).mean().item()}
+    if isinstance(model, Repairer):
+        with seeded(seed, model.device):
+            errors = [squared_error(model, x, model.attempt(x)[1]) for x, _ in batches]
+        return {"mse": torch.cat(errors).mean().item()}
     if isinstance(model, Encoder):
         errors = [squared_error(model, x, model.reconstruct(x, y)) for x, y in batches]
         return {"mse": torch.cat(errors).mean().item()}

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...nn.doors import missing
+from ...nn.doors import Door, missing
 from ...nn.likelihoods import precise
 from ...nn.own import checked
 from ...spec import Spec
@@ -48,24 +48,28 @@ class Autoencoder(Encoder, Model):
         where missing) and the cross-entropy of each category and gap in nats, averaged over them.
         """
         h = self.door.enter(x)
-        h_hat = precise(self.decoder(self.encoder(h)))
-        if not any(not field.real for field in self.door.fields):
-            return F.mse_loss(h_hat, h, reduction="none").flatten(1).mean(1)
-        parts = []
-        for field in self.door.fields:
-            true, guess = h[:, field.entries], h_hat[:, field.entries]
-            if not field.real:
-                parts.append(-(true * guess.log_softmax(1)).sum(1))
-                continue
-            error = (true - guess)[:, 0].square()
-            parts.append(error.masked_fill(missing(h, field), 0.0) if field.gate >= 0 else error)
-        return torch.stack(parts, 1).mean(1)
+        return distance(self.door, h, precise(self.decoder(self.encoder(h))))
 
     def encode(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return precise(self.encoder(self.door.enter(x)))
 
     def decode(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         return self.door.leave(precise(self.decoder(z)))
+
+
+def distance(door: Door, h: Tensor, h_hat: Tensor) -> Tensor:
+    """`Autoencoder.distortion` of h and its reconstruction, as the door has them, shape (B,)."""
+    if not any(not field.real for field in door.fields):
+        return F.mse_loss(h_hat, h, reduction="none").flatten(1).mean(1)
+    parts = []
+    for field in door.fields:
+        true, guess = h[:, field.entries], h_hat[:, field.entries]
+        if not field.real:
+            parts.append(-(true * guess.log_softmax(1)).sum(1))
+            continue
+        error = (true - guess)[:, 0].square()
+        parts.append(error.masked_fill(missing(h, field), 0.0) if field.gate >= 0 else error)
+    return torch.stack(parts, 1).mean(1)
 
 
 class Transposed(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...recipe import Recipe
-from .builders import conv_ae, deep_ae, linear_ae
+from .builders import conv_ae, deep_ae, denoising_ae, linear_ae, restorer
 
 SMALL = {"points": {"latent": 1}, "table": {"latent": 2}}
 
@@ -28,5 +28,27 @@ RECIPES = {
         "Masci et al. (2011), Stacked convolutional auto-encoders, ICANN, 52-59",
         kinds=("images",),
         training={"steps": 5000},
+    ),
+    "denoising-ae": Recipe(
+        denoising_ae,
+        "denoising autoencoder: given what a corruption left of x, by default 70 % of it",
+        "Vincent et al. (2010), Stacked denoising autoencoders, JMLR 11, 3371-3408",
+        training={"steps": 8000},
+        by_kind={"points": {"latent": 8}, "table": {"latent": 16}},
+    ),
+    "stacked-ae": Recipe(
+        denoising_ae,
+        "stacked denoising autoencoder: sigmoid layers, each trained by itself before the whole",
+        "Vincent et al. (2010), Stacked denoising autoencoders, JMLR 11, 3371-3408",
+        options={"hidden": (512, 256, 128), "activation": "sigmoid", "pretrain": 800},
+        training={"steps": 10_000},
+        by_kind={kind: {"hidden": (64, 32), "latent": latent} for kind, latent in (("points", 8), ("table", 16))},
+    ),
+    "restorer": Recipe(
+        restorer,
+        "network with shortcuts that undoes corruptions of images: noise, gaps, blur, low resolution, no colours",
+        "Mao et al. (2016), arXiv:1606.08921; Ronneberger et al. (2015), arXiv:1505.04597",
+        kinds=("images",),
+        training={"steps": 4000, "lr": 2e-3},
     ),
 }
