@@ -28,7 +28,7 @@ class Training:
     Arguments:
         steps: updates in all; a game of several players counts one round as one step.
         epochs: passes over the training split; where given, it takes the place of `steps`.
-        minutes: wall-clock limit; where given, the schedule runs down to its end in that time.
+        minutes: limit of time; where given, the schedule runs down to its end in that time.
         batch_size: items in one step, over all processes.
         lr: learning rate, one for all or `player=rate,player=rate`.
         betas: of Adam; the first is the momentum of SGD, the second how long RMSprop remembers.

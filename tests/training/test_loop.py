@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from lookalike.data.base import Data, InMemory, Split
 from lookalike.errors import UserError
-from lookalike.models.base import Model, Turn
+from lookalike.models.base import Model, Solved, Turn
 from lookalike.recipe import Training
 from lookalike.spec import Column, Spec
 from lookalike.training.ema import averaged
@@ -231,3 +232,27 @@ def test_a_training_that_the_clock_ends_is_examined_at_its_end() -> None:
     state = fit(made(Plain), data(), Training(minutes=0.01, batch_size=8), examine=examine)
     assert examined[-1] == (state.step, True)
     assert sum(last for _, last in examined) == 1
+
+
+def test_minutes_of_the_processor_are_those_it_worked() -> None:
+    """Two trainings on one core get as much each as one alone."""
+
+    class Waiting(Plain):
+        def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
+            time.sleep(0.02)
+            return super().turns(x, y, step)
+
+    began = time.monotonic()
+    state = fit(made(Waiting), data(), Training(minutes=0.001, batch_size=8), clock="processor")
+    assert state.seconds >= 0.06
+    assert time.monotonic() - began > state.seconds + 0.02 * (state.step - 1)
+
+
+def test_minutes_add_nothing_to_what_is_solved() -> None:
+    class Known(Plain, Solved):
+        def solve(self, x: Tensor) -> None:
+            nn.init.zeros_(self.net.weight)
+
+    state = fit(made(Known), data(), Training(minutes=1000, steps=1, batch_size=8, lr=1e-9))
+    assert state.step == 1
+    assert not state.model.net.weight.abs().gt(1e-6).any()

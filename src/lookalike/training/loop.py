@@ -11,6 +11,7 @@ a training can be stopped at any moment and taken up again as if nothing had hap
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import signal
 import threading
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -39,6 +40,8 @@ from .state import State
 from .watch import Watch
 
 PATIENCE = 3  # roll-backs before giving up
+Clock = Literal["wall", "processor"]
+CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
 SECOND = 1.0  # seconds from which on another Ctrl-C is meant as such
 
 
@@ -76,6 +79,7 @@ def fit(
     watch: Watch | None = None,
     line: Line | None = None,
     team: Team = ALONE,
+    clock: Clock = "wall",
 ) -> State:
     """Train a model on data; returns the final state, whose `average` is the model to use.
 
@@ -85,6 +89,7 @@ def fit(
         resume: take up the newest checkpoint of `run`, if there is one.
         examine: called at milestones by the leading process.
         watch: the doctor, which looks at milestones and may end the training or have it go back.
+        clock: what the minutes of `numbers` are of; the seconds in the log are of the same.
 
     Raises:
         UserError: the loss was not finite more often than `PATIENCE` times; the run cannot be saved.
@@ -96,6 +101,7 @@ def fit(
     line = line or Line(type(model).__name__, shown=False)
     if isinstance(model, Solved):
         model.solve(data.train.first(len(data.train))[0])
+        numbers = dataclasses.replace(numbers, minutes=None)  # time adds nothing to what is solved
     model = place(model, device)
     state = State(model, numbers)
     if resume and run is not None:
@@ -109,10 +115,11 @@ def fit(
     game = _Game(state, data.train.to(device), numbers, seed, autocast(device, bf16), device, team)
     desk = Desk(state, run, schedule, examine, watch, line, team)
 
-    began = time.monotonic() - state.seconds
+    now = CLOCKS[clock]
+    began = now() - state.seconds
     with _stopping() as asked:
         while True:
-            state.seconds = time.monotonic() - began
+            state.seconds = now() - began
             elapsed, stop, ill = agreed([state.seconds, float(asked.is_set()), float(desk.ill)], team, device)
             done = schedule.done(state.step, elapsed)
             if stop or done >= 1:
