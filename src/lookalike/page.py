@@ -98,19 +98,45 @@ def write_page(
         page.recipe(),
         page.environment(),
     ]
-    title = html.escape(page.title)
-    whole = (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{CSS}</style>\n</head>\n<body>\n{''.join(filter(None, sections))}</body>\n</html>\n"
-    )
     path = run.path / "report.html"
-    write_atomically(path, whole.encode())
+    write_atomically(path, document(page.title, sections).encode())
     return path
 
 
-class _Page:
-    """The sections of a page; figures and tables are numbered as they come."""
+def document(title: str, sections: Sequence[str], style: str = "") -> str:
+    """A whole page of sections in HTML; `style` is added to that of all pages."""
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{html.escape(title)}</title>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<style>{CSS}{style}</style>\n</head>\n<body>\n{''.join(filter(None, sections))}</body>\n</html>\n"
+    )
+
+
+class Numbered:
+    """Figures and tables of a page, numbered as they come."""
+
+    figures = 0
+    tables = 0
+
+    def figure(self, content: str, says: str) -> str:
+        """A picture or drawing in HTML over its caption."""
+        self.figures += 1
+        caption = f"<b>Figure {self.figures}.</b> {html.escape(says)}"
+        return f"<figure>{content}<figcaption>{caption}</figcaption></figure>\n"
+
+    def table(self, rows: Sequence[Mapping[str, Any]], says: str) -> str:
+        """Rows with the same keys, escaped, over their caption; nothing of none."""
+        return self.tabular(html_table(rows), says) if rows else ""
+
+    def tabular(self, content: str, says: str) -> str:
+        """A table in HTML over its caption."""
+        self.tables += 1
+        caption = f"<b>Table {self.tables}.</b> {html.escape(says)}"
+        return f'<figure><div class="wide">{content}</div><figcaption>{caption}</figcaption></figure>\n'
+
+
+class _Page(Numbered):
+    """The sections of the page of a run."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -118,8 +144,6 @@ class _Page:
         self.data: Mapping[str, Any] = run.header.get("data", {})
         self.environ: Mapping[str, Any] = run.header.get("environment", {})
         self.title = f"{run.recipe.name} on {self.data.get('name', 'data')}"
-        self.figures = 0
-        self.tables = 0
 
     def head(self) -> str:
         recipe = self.run.recipe
@@ -131,11 +155,11 @@ class _Page:
             **_last_valid(self.records),
         }
         tiles = "".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in key.items() if v)
-        notes = "".join(f"<p>{html.escape(_sentence(note))}</p>" for note in self.data.get("notes", ()))
+        notes = "".join(f"<p>{html.escape(sentence(note))}</p>" for note in self.data.get("notes", ()))
         return (
             f"<h1>{html.escape(self.title)}</h1>\n"
-            f'<p class="lead">{html.escape(_sentence(recipe.summary))} {html.escape(recipe.reference)}.</p>\n'
-            f"<p>{html.escape(_sentence('Data: ' + self.data.get('line', str(self.run.spec))))}</p>{notes}\n"
+            f'<p class="lead">{html.escape(sentence(recipe.summary))} {html.escape(recipe.reference)}.</p>\n'
+            f"<p>{html.escape(sentence('Data: ' + self.data.get('line', str(self.run.spec))))}</p>{notes}\n"
             f'<dl class="key">{tiles}</dl>\n'
         )
 
@@ -154,7 +178,7 @@ class _Page:
             says = "Points drawn from the trained model over data; where the model has a density, it is beside them."
         elif spec.kind != "images":
             says = "Each column as the trained model draws it (blue) and as it is in data (grey)."
-        return f"<h2>What it makes</h2>\n{self._figure(_image(picture, says), says)}"
+        return f"<h2>What it makes</h2>\n{self.figure(image(picture, says), says)}"
 
     def compared(self, picture: Image.Image | None) -> str:
         if picture is None:
@@ -166,7 +190,7 @@ class _Page:
         elif spec.kind != "images":
             says = "Held-out rows against what is left of them after the model's code and back: of numbers each value, "
             says += "of categories the share that kept theirs."
-        return f"<h2>What it keeps</h2>\n{self._figure(_image(picture, says), says)}"
+        return f"<h2>What it keeps</h2>\n{self.figure(image(picture, says), says)}"
 
     def over_time(self) -> str:
         pictures = sorted((self.run.path / "samples").glob("[0-9]*.png"))
@@ -180,11 +204,11 @@ class _Page:
                 small = picture.convert("RGB")
             small.thumbnail((SMALL, 4 * SMALL), Image.Resampling.LANCZOS)
             step = f"step {int(path.stem):,}"
-            shown.append(f"<div><span>{step}</span>{_image(small, step)}</div>")
+            shown.append(f"<div><span>{step}</span>{image(small, step)}</div>")
         least = "12rem" if self.run.spec.kind == "images" else "17.5rem"
         strip = f'<div class="strip" style="--least: {least}">{"".join(shown)}</div>'
         says = "The same random numbers, or the same held-out items, as the model learnt; weights are averaged."
-        return f"<h2>As it learnt</h2>\n{self._figure(strip, says)}"
+        return f"<h2>As it learnt</h2>\n{self.figure(strip, says)}"
 
     def numbers(self, report: Report | None) -> str:
         if report is None or not (report.metrics or report.skipped):
@@ -195,10 +219,10 @@ class _Page:
             common = common_protocol(list(report.metrics.values()))
             says = "± is one standard error. Values compare only where their protocols are alike; common to all: "
             says += f"{_words(common) or 'nothing'}."
-            parts.append(self._table([_metric_row(name, m, common) for name, m in report.metrics.items()], says))
+            parts.append(self.table([_metric_row(name, m, common) for name, m in report.metrics.items()], says))
         if report.skipped:
             rows = [{"skipped": name, "why": why} for name, why in report.skipped.items()]
-            parts.append(self._table(rows, "What was not measured, and why."))
+            parts.append(self.table(rows, "What was not measured, and why."))
         return "".join(parts)
 
     def health(self) -> str:
@@ -218,7 +242,7 @@ class _Page:
         ]
         says = "What the doctor saw in the log; `lookalike doctor` measures the model again."
         told = f"<p>Nothing wrong was seen in: {html.escape(well)}.</p>\n" if well else ""
-        return f"<h2>How healthy it was</h2>\n{self._table(rows, says)}{told}"
+        return f"<h2>How healthy it was</h2>\n{self.table(rows, says)}{told}"
 
     def curves(self) -> str:
         drawn = curves([record for record in self.records if record["split"] != "health"])
@@ -226,13 +250,13 @@ class _Page:
             return ""
         says = "The log by step, training in blue (with the range within a bin) and validation in vermilion; "
         says += "the last values stand at the top right."
-        return f"<h2>Curves</h2>\n{self._figure(drawn, says)}"
+        return f"<h2>Curves</h2>\n{self.figure(drawn, says)}"
 
     def recipe(self) -> str:
         recipe = self.run.recipe
         parts = [
-            self._table(_option_rows(recipe.build, recipe.options), f"The model: options of {recipe.name}."),
-            self._table(_option_rows(Training, recipe.training), "The training."),
+            self.table(_option_rows(recipe.build, recipe.options), f"The model: options of {recipe.name}."),
+            self.table(_option_rows(Training, recipe.training), "The training."),
         ]
         return "<h2>Recipe</h2>\n" + "".join(parts)
 
@@ -242,20 +266,8 @@ class _Page:
         if "fingerprint" in self.data:
             rows.append({"what": "data fingerprint", "value": self.data["fingerprint"]})
         version = html.escape(str(self.environ.get("lookalike", "")))
-        foot = f"<footer>Written by Lookalike {version}. {html.escape(_sentence(self.run.recipe.reference))}</footer>\n"
-        return f"<h2>Environment</h2>\n{self._table(rows, 'Where it was trained, on what.')}{foot}"
-
-    def _figure(self, content: str, says: str) -> str:
-        self.figures += 1
-        caption = f"<b>Figure {self.figures}.</b> {html.escape(says)}"
-        return f"<figure>{content}<figcaption>{caption}</figcaption></figure>\n"
-
-    def _table(self, rows: Sequence[Mapping[str, Any]], says: str) -> str:
-        if not rows:
-            return ""
-        self.tables += 1
-        caption = f"<b>Table {self.tables}.</b> {html.escape(says)}"
-        return f'<figure><div class="wide">{html_table(rows)}</div><figcaption>{caption}</figcaption></figure>\n'
+        foot = f"<footer>Written by Lookalike {version}. {html.escape(sentence(self.run.recipe.reference))}</footer>\n"
+        return f"<h2>Environment</h2>\n{self.table(rows, 'Where it was trained, on what.')}{foot}"
 
 
 def reproduce(run: Run) -> str:
@@ -324,7 +336,8 @@ def _picture_in(run: Run, name: str) -> Image.Image | None:
         return picture.convert("RGB")
 
 
-def _image(picture: Image.Image, says: str) -> str:
+def image(picture: Image.Image, says: str) -> str:
+    """A picture as an element that holds it; `says` is for those who cannot see it."""
     content = io.BytesIO()
     picture.save(content, "PNG", optimize=True)
     coded = base64.b64encode(content.getvalue()).decode()
@@ -336,7 +349,7 @@ def _median(values: Sequence[float | None]) -> float:
     return there[len(there) // 2] if there else 0.0
 
 
-def _sentence(words: str) -> str:
+def sentence(words: str) -> str:
     """With a capital and a full stop."""
     words = words.strip()
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) or not words else ".")

@@ -21,12 +21,21 @@ from .distances import Estimate
 def copying(fake_to_train: Tensor, real_to_train: Tensor) -> Estimate:
     """Share of pairs of a sample and a held-out item of which the sample is nearer to the training items.
 
-    Ties count half. Its standard error is by the variances of each item's share (DeLong et al. 1988).
-
     Arguments:
         fake_to_train, real_to_train: distances to the nearest training item, shapes (M,) and (N,).
     """
-    nearer, farther = _share_above(fake_to_train, real_to_train), 1 - _share_above(real_to_train, fake_to_train)
+    return share_below(fake_to_train, real_to_train)
+
+
+def share_below(x: Tensor, others: Tensor) -> Estimate:
+    """Share of pairs in which x is the smaller: the Mann-Whitney statistic, or area under the ROC curve.
+
+    Ties count half. Its standard error is by the variances of each item's share (DeLong et al. 1988).
+
+    Arguments:
+        x, others: numbers, shapes (M,) and (N,).
+    """
+    nearer, farther = _share_above(x, others), 1 - _share_above(others, x)
     shares = (nearer, farther)
     variance = sum(share.var(correction=min(1, len(share) - 1)) / len(share) for share in shares)
     return Estimate(nearer.mean(), torch.as_tensor(variance).sqrt())

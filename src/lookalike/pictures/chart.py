@@ -6,6 +6,8 @@ lightness are told apart by every eye, and in print. No global state of Matplotl
 
 from __future__ import annotations
 
+import io
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 INK, FAINT = "#24292f", "#d0d7de"
 DATA, MODEL, OTHER = "#8c959f", "#0072b2", "#d55e00"
+
+PAGE_INK = "#123456"
+"""Stands for the text colour of the page that a drawing stands in, which Matplotlib cannot name."""
 
 Numbers = NDArray[np.float64]
 
@@ -76,6 +81,24 @@ def picture_of(figure: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an element to stand in a page: text as text, no ids to clash, nothing from outside."""
+    import matplotlib as mpl
+
+    drawn = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lookalike", "path.simplify": True}):
+        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = drawn.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.S)
+    used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', svg))
+    svg = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", svg)
+    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), svg)
+    svg = svg.replace(PAGE_INK, "currentColor").replace(MODEL, f"var(--model, {MODEL})")
+    return re.sub(r"\s*\n\s*", "\n", svg)
 
 
 def to_numpy(x: Tensor) -> Numbers:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .chart import DATA, MODEL, OTHER, Numbers, figure_of
+from .chart import DATA, MODEL, OTHER, PAGE_INK, Numbers, figure_of, svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-PAGE_INK = "#123456"
-"""Stands for the page's own text colour, which Matplotlib cannot name."""
 
 LAST = ("lr", "items_per_second")
 """Figures about the training rather than the model; norms of gradients, too, are drawn after the rest."""
@@ -45,7 +40,7 @@ def curves(records: Sequence[Record]) -> str:
     lines = {line.get_label(): line for ax in axes for line in ax.lines}
     where: Any = "outside upper left"
     figure.legend(handles=list(lines.values()), loc=where, ncols=2, frameon=False, fontsize=9, labelcolor=PAGE_INK)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _names(records: Sequence[Record]) -> list[str]:
@@ -104,21 +99,3 @@ def _fit(ax: Axes, values: Numbers) -> None:
         ax.set_yscale("log")
     elif float(values.max()) - low > 3 * (high - low) > 0:
         ax.set_ylim(low - 0.06 * (high - low), high + 0.12 * (high - low))
-
-
-def _svg(figure: Any) -> str:
-    """The figure as an element to stand in a page: text as text, no ids to clash, nothing from outside."""
-    import matplotlib as mpl
-
-    drawn = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "lookalike", "path.simplify": True}):
-        figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = drawn.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
-    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.S)
-    used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', svg))
-    svg = re.sub(r' id="([\w-]+)"', lambda found: found[0] if found[1] in used else "", svg)
-    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d)\d+", r"\1", path[0]), svg)
-    svg = svg.replace(PAGE_INK, "currentColor").replace(MODEL, f"var(--model, {MODEL})")
-    return re.sub(r"\s*\n\s*", "\n", svg)
