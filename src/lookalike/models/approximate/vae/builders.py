@@ -23,6 +23,8 @@ from .vae import VAE
 
 LikelihoodName = Literal["auto", "bernoulli", "logistic", "gaussian"]
 Shape = tuple[int, ...]
+Activation = Literal["relu", "silu"]
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 Make = Callable[[Shape, Shape], nn.Module]
 """Makes a network from one shape to another."""
 
@@ -84,6 +86,7 @@ def mlp_vae(
     *,
     latent: Annotated[int, Range(1)] = 20,
     hidden: Annotated[tuple[int, ...], Range(1)] = (400,),
+    activation: Activation = "relu",
     likelihood: LikelihoodName = "auto",
     components: Annotated[int, Range(1)] = 1,
     conditional: bool = False,
@@ -100,6 +103,7 @@ def mlp_vae(
     Arguments:
         latent: numbers in the code.
         hidden: units of each hidden layer of the encoder; the decoder has them in reverse.
+        activation: of hidden layers; silu learns quicker where there are several, as none of its units die.
         likelihood: of x given its code; auto takes bernoulli for binary images and logistic for others.
         components: Gaussians in the mixture for each number of a table or point.
         conditional: give the labels to both networks, so that samples can be asked for by class.
@@ -115,10 +119,11 @@ def mlp_vae(
     objective = Objective(beta, free_bits, kl_warmup, draws, gradient)
 
     def encode(shape: Shape, code: Shape) -> nn.Module:
-        return mlp((math.prod(shape), *hidden, code[0]))
+        return mlp((math.prod(shape), *hidden, code[0]), ACTIVATIONS[activation])
 
     def decode(code: Shape, params: Shape) -> nn.Module:
-        return nn.Sequential(mlp((code[0], *hidden[::-1], math.prod(params))), nn.Unflatten(1, params))
+        widths = (code[0], *hidden[::-1], math.prod(params))
+        return nn.Sequential(mlp(widths, ACTIVATIONS[activation]), nn.Unflatten(1, params))
 
     return assembled(spec, p_x, latent, objective, conditional, encoder or encode, decoder or decode)
 
