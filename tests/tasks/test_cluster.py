@@ -84,7 +84,7 @@ def test_core_border_and_noise_are_as_defined(blobs):
         inside = search.labels[:-2] != NOISE
         assert search.k == 5
         assert agreement(blobs[1][inside], search.labels[:-2][inside]) == 1
-    near_ones = np.random.default_rng(0).normal(size=(400, 2)) + 6 * (np.arange(400) % 2)[:, None]
+    near_ones = np.random.default_rng(0).normal(size=(400, 2)) + 4 * (np.arange(400) % 2)[:, None]
     assert set(hdbscan(near_ones, None, None).kinds) == {"core", "border", "noise"}
 
 
