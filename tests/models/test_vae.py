@@ -253,7 +253,7 @@ def test_a_conditional_model_knows_what_its_labels_say():
     y = torch.tensor([0, 1] * 16)
     x = y.float().view(-1, 1, 1, 1).expand(-1, 1, 8, 8)
     optimiser = torch.optim.Adam(model.parameters(), 0.02)
-    for _ in range(150):
+    for _ in range(300):
         optimiser.zero_grad()
         next(model.turns(x, y)).loss.backward()
         optimiser.step()

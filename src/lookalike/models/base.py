@@ -35,6 +35,7 @@ from ..errors import UserError
 from ..metrics.likelihood import bits_per_dim
 from ..nn.corruption import Corruption
 from ..nn.doors import Door
+from ..nn.firstbatch import initialising, set_by_first_batch
 from ..spec import Spec
 
 
@@ -132,9 +133,16 @@ class Explicit(Model):
         """
 
     def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
+        self.start(x, y, step)
         # Maximum likelihood; in bits/dim, so that one learning rate suits every size of data.
         loss = bits_per_dim(self.log_prob(x, y), self.spec.dims).mean()
         yield Turn("model", loss, {"bits_per_dim": loss})
+
+    def start(self, x: Tensor, y: Tensor | None, step: int) -> None:
+        """Show the first batch to the layers that are set by it (`nn.firstbatch`); of later steps nothing."""
+        if step == 0 and set_by_first_batch(self):
+            with initialising(self), torch.no_grad():
+                self.log_prob(x, y)
 
 
 class Bounded(Explicit):

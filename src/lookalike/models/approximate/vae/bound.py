@@ -148,6 +148,7 @@ class Variational(Bounded, Encoder, Completer):
         """The rate by what free bits are counted for, (B, parts), of the KL of each number, (B, latent)."""
 
     def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
+        self.start(x, y, step)
         y, weight = self.labels(y), self.objective.weight(step)
         if self.objective.weighs:
             at, distortion, charged, bound = self._weighted(x, y, weight)

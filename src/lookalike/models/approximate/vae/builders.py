@@ -12,6 +12,7 @@ from ....errors import UserError
 from ....nn.beside import Beside
 from ....nn.conv import ConvDecoder, ConvEncoder
 from ....nn.doors import Door
+from ....nn.firstbatch import Centred
 from ....nn.likelihoods import Likelihood
 from ....nn.mlp import ResidualMLP, mlp
 from ....nn.rows import likelihood as likelihood_of
@@ -119,7 +120,8 @@ def mlp_vae(
     objective = Objective(beta, free_bits, kl_warmup, draws, gradient)
 
     def encode(shape: Shape, code: Shape) -> nn.Module:
-        return mlp((math.prod(shape), *hidden, code[0]), ACTIVATIONS[activation])
+        perceptron = mlp((math.prod(shape), *hidden, code[0]), ACTIVATIONS[activation])
+        return nn.Sequential(Centred(shape), perceptron) if len(shape) == 3 else perceptron
 
     def decode(code: Shape, params: Shape) -> nn.Module:
         widths = (code[0], *hidden[::-1], math.prod(params))

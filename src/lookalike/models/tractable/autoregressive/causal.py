@@ -19,7 +19,7 @@ with act(x) = ELU([x, -x]) as there, or SiLU(x), which keeps half the features a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -27,25 +27,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ....nn.firstbatch import initialising
 from ....nn.likelihoods import Pixelwise
 from ....nn.masked import MaskedConv2d
 from ....nn.mixture import PixelwiseName, pixelwise
 from ....nn.weightnorm import WeightNormConv2d
 from ....spec import Spec
-from ...base import Turn
 from .channels import Head, before, groups_of
-from .raster import Raster
-
-
-class FromFirstImages(Raster):
-    """A raster model whose weights start from the first batch."""
-
-    def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
-        if step == 0:
-            with initialising(self.network), torch.no_grad():
-                self.log_prob(x, y)
-        yield from super().turns(x, y, step)
 
 
 class View(NamedTuple):

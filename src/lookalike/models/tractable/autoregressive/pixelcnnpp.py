@@ -30,7 +30,6 @@ from ....spec import Spec
 from .causal import (
     CausalConv,
     Enter,
-    FromFirstImages,
     GatedBlock,
     Leave,
     Memory,
@@ -44,13 +43,13 @@ from .causal import (
     marked,
     row_above,
 )
-from .raster import CausalNetwork, Stepper, labels_of
+from .raster import CausalNetwork, Raster, Stepper, labels_of
 
 DOWN = View(rows=2, left=1, right=1, ahead=True)
 RIGHT = View(rows=2, left=1)
 
 
-class PixelCNNpp(FromFirstImages):
+class PixelCNNpp(Raster):
     """PixelCNN++ for images of any size, levels and channels.
 
     Arguments:

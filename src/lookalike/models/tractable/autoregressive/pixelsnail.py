@@ -34,7 +34,6 @@ from .causal import (
     POINT,
     CausalConv,
     Enter,
-    FromFirstImages,
     GatedBlock,
     Leave,
     Memory,
@@ -44,13 +43,13 @@ from .causal import (
     Whole,
     drawn_from,
 )
-from .raster import CausalNetwork, Stepper, labels_of
+from .raster import CausalNetwork, Raster, Stepper, labels_of
 
 NEAR = View(rows=2, left=1, right=1)
 HEAD = 16  # features of an attention head
 
 
-class PixelSNAIL(FromFirstImages):
+class PixelSNAIL(Raster):
     """PixelSNAIL for images of any size, levels and channels.
 
     Arguments:

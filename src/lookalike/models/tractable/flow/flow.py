@@ -15,16 +15,14 @@ Dinh et al. (2017), arXiv:1605.08803; Burda et al. (2016), arXiv:1509.00519, eq.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ....nn.firstbatch import initialising
 from ....nn.memory import numbers_at_once
 from ....spec import Spec
-from ...base import Bounded, Completer, Encoder, Turn, seeded
+from ...base import Bounded, Completer, Encoder, seeded
 from .bijections import Bijection
 from .completion import langevin
 from .dequantise import Dequantise, Noise, log_normal
@@ -55,12 +53,6 @@ class Flow(Bounded, Encoder, Completer):
     @property
     def exact(self) -> bool:
         return self.dequantise.exact
-
-    def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
-        if step == 0:
-            with initialising(self.bijection), torch.no_grad():
-                self.log_prob(x, y)
-        yield from super().turns(x, y, step)
 
     def log_prob(self, x: Tensor, y: Tensor | None = None, samples: int = 1) -> Tensor:
         if samples == 1 or self.exact:
