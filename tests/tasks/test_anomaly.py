@@ -81,7 +81,7 @@ def test_pictures_are_scored_with_their_names(tmp_path):
     found = pd.read_csv(tmp_path / "s.csv")
     assert len(found) == 180
     assert found["label"].nunique() == 10
-    assert any("likelihood" in note for note in report.notes)
+    assert any("no discriminator" in note for note in report.notes)
 
 
 def test_what_cannot_be_is_said(run, tmp_path):

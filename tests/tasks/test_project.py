@@ -16,7 +16,7 @@ from lookalike.errors import UserError
 from lookalike.models.implicit.gan.builders import gan
 from lookalike.recipe import find
 from lookalike.spec import Column, Spec
-from lookalike.tasks._search import search
+from lookalike.scores.search import search
 from lookalike.tasks.interpolate import interpolate
 from lookalike.tasks.project import project
 
@@ -64,7 +64,7 @@ def test_items_do_not_depend_on_each_other_nor_on_how_many_are_searched_for_at_o
     together = search(model, x, steps=30)
     alone = search(model, x[2:3], steps=30)
     torch.testing.assert_close(together.z[2:3], alone.z, atol=1e-3, rtol=0)
-    monkeypatch.setattr("lookalike.tasks._search.NUMBERS_AT_ONCE", 24)
+    monkeypatch.setattr("lookalike.scores.search.NUMBERS_AT_ONCE", 24)
     torch.testing.assert_close(search(model, x, steps=30).z, together.z, atol=1e-3, rtol=0)
 
 

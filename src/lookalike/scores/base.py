@@ -1,20 +1,28 @@
 """What a score is: fitted once on training items, then asked of any items.
 
-A score says how odd an item is to a model, in whatever unit; two of them are only comparable by rank. A score that a
-model cannot give says why (`UnfitError`).
+A score says how odd an item is, in whatever unit; two of them are only comparable by how they spread over normal
+items. A score that a model cannot give says why (`UnfitError`).
+
+Distances and errors are of intensities in [0, 1], or of rows in plain standard deviations and one-hot categories: by
+rank, as a model may see a column, the farthest value there is lies no farther out than the second.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
-from ..models.base import Model, seeded
-from ..nn.memory import items_at_once, onto
+from ..models.base import Model
+from ..nn.doors import Door
+from ..spec import Spec
+
+if TYPE_CHECKING:
+    from .seen import Seen
 
 
 class UnfitError(Exception):
@@ -25,20 +33,24 @@ class Score(ABC):
     """One way to say how odd items are: higher for what is less like the training items.
 
     Arguments:
-        model: trained, in eval mode.
-        seed: of whatever is drawn.
+        seen: what the scores of one model share.
 
     Raises:
         UnfitError: the model cannot give it.
     """
 
     summary: ClassVar[str]
-    quick: ClassVar[bool] = True
-    """Whether it takes no more than some passes for each item."""
+    explains: ClassVar[bool] = False
+    """Whether it tells what each pixel or column adds."""
 
-    def __init__(self, model: Model, seed: int = 0) -> None:
-        self.model = model
-        self.seed = seed
+    def __init__(self, seen: Seen) -> None:
+        self.seen = seen
+        self.model: Model = seen.model
+
+    @property
+    def quick(self) -> bool:
+        """Whether it takes no more than some passes for each item."""
+        return True
 
     def fit(self, x: Tensor) -> None:
         """Take what is needed of training items in the user's units, shape (N, *spec.shape), on any device."""
@@ -46,27 +58,29 @@ class Score(ABC):
 
     @abstractmethod
     def score(self, x: Tensor) -> Tensor:
-        """How odd each item is, float64, shape (B,), of x in the user's units on the model's device."""
+        """How odd each item is, float64, shape (B,), on the CPU, of x in the user's units on the model's device."""
 
-    def parts(self, x: Tensor) -> Tensor | None:
-        """What each pixel or column adds to it, shape of x; None of a score that is of the whole item only."""
-        return None
-
-    def chunked(self, x: Tensor, of: Callable[[Tensor], Tensor]) -> Tensor:
-        """`of` of x, some items at a time on the model's device, on the CPU."""
-        parts, device = x.split(items_at_once(self.model.spec.dims)), self.model.device
-        with torch.inference_mode(), seeded(self.seed, device):
-            return torch.cat([of(onto(part, device)).cpu() for part in parts])
+    def parts(self, x: Tensor) -> Tensor:
+        """What each pixel or column adds to it, shape of x, on the CPU; of a score that `explains`."""
+        raise NotImplementedError
 
 
-def view(model: Model, x: Tensor) -> Tensor:
-    """Items as distances between them are measured, (B, D): intensities, or rows as the door has them."""
-    return (x if model.spec.kind == "images" else model.door.enter(x)).flatten(1).double()
+@functools.lru_cache(maxsize=8)
+def _plain(spec: Spec) -> Door:
+    """A door that takes columns as they are, not by rank."""
+    columns = tuple(dataclasses.replace(column, knots=(), grid=0.0) for column in spec.columns)
+    return Door(dataclasses.replace(spec, columns=columns)).double()
 
 
-def by_column(model: Model, parts: Tensor) -> Tensor:
-    """What was measured of each number of the door, (B, D), summed by column, (B, columns); images as they are."""
-    if model.spec.kind == "images":
-        return parts.unflatten(1, model.spec.shape)
-    owner = torch.tensor([field.column for field in model.door.fields for _ in range(field.width)], device=parts.device)
-    return parts.new_zeros(len(parts), len(model.spec.columns)).index_add(1, owner, parts)
+def view(spec: Spec, x: Tensor) -> Tensor:
+    """Items as distances between them are measured, float64, (B, D), the fields of the door's h; see above."""
+    return x.flatten(1).double() if spec.kind == "images" else _plain(spec).enter(x)
+
+
+def by_column(spec: Spec, parts: Tensor) -> Tensor:
+    """What was measured of each number of a view, (B, D), summed by column, (B, columns); images as they are."""
+    if spec.kind == "images":
+        return parts.unflatten(1, spec.shape)
+    fields = _plain(spec).fields
+    owner = torch.tensor([field.column for field in fields for _ in range(field.width)], device=parts.device)
+    return parts.new_zeros(len(parts), len(spec.columns)).index_add(1, owner, parts)

@@ -17,8 +17,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..models.base import Bounded, Explicit, Model
+from ..models.base import Bounded, Explicit
 from .base import Score, UnfitError
+from .seen import Seen
 
 DRAWS = 8
 
@@ -26,13 +27,13 @@ DRAWS = 8
 class Density(Score):
     """A score of log p(x)."""
 
-    def __init__(self, model: Model, seed: int = 0) -> None:
-        super().__init__(model, seed)
-        if not isinstance(model, Explicit):
-            raise UnfitError(f"{type(model).__name__} has no density")
-        if model.conditional:
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        if not isinstance(self.model, Explicit):
+            raise UnfitError(f"{type(self.model).__name__} has no density")
+        if self.model.conditional:
             raise UnfitError("it has log p(x | label), and an item to be judged has no label")
-        self.explicit = model
+        self.explicit = self.model
 
     def nats(self, x: Tensor) -> Tensor:
         """-log p(x), or minus the bound on it, float64, shape (B,), on the CPU."""
@@ -52,7 +53,7 @@ class Typicality(Density):
     summary: ClassVar[str] = "how far -log p(x) is from that of training items, to either side"
 
     def fit(self, x: Tensor) -> None:
-        self.usual = self.chunked(x, self.nats).median()
+        self.usual = self.seen.every(x, self.nats).median()
 
     def score(self, x: Tensor) -> Tensor:
         return (self.nats(x) - self.usual).abs()
@@ -61,9 +62,9 @@ class Typicality(Density):
 class Ratio(Density):
     summary: ClassVar[str] = "-log p(x) less the length of a PNG: plain pictures are not normal for being plain"
 
-    def __init__(self, model: Model, seed: int = 0) -> None:
-        super().__init__(model, seed)
-        if model.spec.kind != "images":
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        if seen.spec.kind != "images":
             raise UnfitError("a PNG is of pictures")
 
     def score(self, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """By what a model makes of an item: its reconstruction, or what its discriminator says.
 
-reconstruction    mean over numbers of (h - h_hat)^2, h the item as the door has it
+reconstruction    mean over numbers of (x - x_hat)^2, as `base.view` has them; without an encoder x_hat is searched for:
+                  Schlegl et al. 2017, arXiv:1703.05921 (AnoGAN), whose error is absolute and beside one of features
 critic            -D(x), the discriminator's logit
 """
 
@@ -10,41 +11,33 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from ..models.base import Encoder, Judging, Model
-from .base import Score, UnfitError, by_column, view
+from ..models.base import Judging
+from .base import Score, UnfitError, by_column
+from .near import OfLoss
+from .seen import Seen
 
 
-class Reconstruction(Score):
-    summary: ClassVar[str] = "what the code loses of the item"
-
-    def __init__(self, model: Model, seed: int = 0) -> None:
-        super().__init__(model, seed)
-        if not isinstance(model, Encoder):
-            raise UnfitError(f"{type(model).__name__} has no encoder")
-        if model.lossless:
-            raise UnfitError("its code loses nothing")
-        self.encoder = model
+class Reconstruction(OfLoss):
+    summary: ClassVar[str] = "what the code loses of the item; of a GAN the code is searched for"
+    explains: ClassVar[bool] = True
 
     def score(self, x: Tensor) -> Tensor:
-        return self._wrong(x).mean(1).cpu()
+        return self.seen.through(x).left.square().mean(1)
 
-    def parts(self, x: Tensor) -> Tensor | None:
-        return by_column(self.model, self._wrong(x))
-
-    def _wrong(self, x: Tensor) -> Tensor:
-        return (view(self.model, x) - view(self.model, self.encoder.reconstruct(x))).square()
+    def parts(self, x: Tensor) -> Tensor:
+        return by_column(self.seen.spec, self.seen.through(x).left.square())
 
 
 class Critic(Score):
     summary: ClassVar[str] = "how sure the discriminator is that the item is no data"
 
-    def __init__(self, model: Model, seed: int = 0) -> None:
-        super().__init__(model, seed)
-        if not isinstance(model, Judging):
-            raise UnfitError(f"{type(model).__name__} has no discriminator")
-        if model.conditional:
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(seen)
+        if not isinstance(self.model, Judging):
+            raise UnfitError(f"{type(self.model).__name__} has no discriminator")
+        if self.model.conditional:
             raise UnfitError("its discriminator asks for a label, which an item to be judged has not")
-        self.judging = model
+        self.judging = self.model
 
     def score(self, x: Tensor) -> Tensor:
         return -self.judging.judge(x, x)[1].double().cpu()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .base import Score
-from .codes import CodeDistance, Mahalanobis
+from .codes import Mahalanobis
 from .density import Likelihood, Ratio, Typicality
 from .errors import Critic, Reconstruction
-from .items import Crowd, Forest, Neighbours
+from .forest import Forest
+from .near import CodeDistance, Crowd, Neighbours, Surface, SurfaceCrowd
 
 SCORES: Mapping[str, type[Score]] = {
     "mahalanobis": Mahalanobis,
     "code-distance": CodeDistance,
+    "surface": Surface,
+    "surface-crowd": SurfaceCrowd,
     "reconstruction": Reconstruction,
     "likelihood": Likelihood,
     "typicality": Typicality,

@@ -31,7 +31,7 @@ from ..run import Run
 from ..spec import Spec
 from ._common import latent_model, open_run, open_run_data
 from ._output import column_names, counter, csv, npz, output, png, write
-from ._search import prior_draws, search
+from ..scores.search import prior_draws, search
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,4 +1,4 @@
-"""Find the code of given items in a model that can only draw: the search of `_search`, shown and written."""
+"""Find the code of given items in a model that can only draw: the search of `scores.search`, shown and written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..run import Run
 from ..spec import Spec
 from ._common import latent_model, open_run, open_run_data
 from ._output import column_names, counter, csv, npz, output, png, write
-from ._search import Found, search
+from ..scores.search import Found, search
 
 
 def project(

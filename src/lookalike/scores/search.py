@@ -6,7 +6,7 @@ from several starts at once: the encoder's code where there is one, and those of
 are nearest to x. Adam moves all starts of all items in one batch; it treats every number by itself, so items do not
 depend on each other. The prior's mean and deviation are those of the draws, so any prior will do.
 
-Errors are of intensities in [0, 1], or of rows as the door has them: standardised numbers, one-hot categories.
+Errors are of intensities in [0, 1], or of rows as `view` has them: standardised numbers, one-hot categories.
 Categories and rounded numbers of a row pass no gradient: there the choice of the start decides.
 
 Lipton & Tripathi (2017), "Precise recovery of latent vectors from generative adversarial networks",
@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..models.base import Encoder, Explicit, Implicit, Model, seeded
+from ..models.base import Encoder, Explicit, Implicit, Latent, Model, seeded
 from ..nn.doors import missing
 from ..nn.memory import onto
-from ._common import latent_model
+from .base import view
 
 POOL = 512
 """Draws of the prior among which starts are looked for."""
@@ -43,6 +43,37 @@ class Drawn(Protocol):
 
     def prior(self, n: int, *, seed: int | None = None) -> Tensor:
         """n draws, shape (n, latent)."""
+
+
+class Sight(NamedTuple):
+    """What there is of images instead of themselves: v = A x, with noise.
+
+    Arguments:
+        observe: A, of images in [0, 1] (B, *spec.shape), with gradients.
+        v: of N items, (N, ...).
+        known: where v counts, bool, shape of v; None for everywhere.
+        noise: its deviation.
+        outliers: the share of v that may be anything from 0 to 1.
+    """
+
+    observe: Callable[[Tensor], Tensor]
+    v: Tensor
+    known: Tensor | None = None
+    noise: float = 0.1
+    outliers: float = 0.0
+
+    def of(self, items: slice, device: torch.device) -> Sight:
+        """The same of some of the items."""
+        known = None if self.known is None else self.known[items].to(device)
+        return self._replace(v=self.v[items].to(device), known=known)
+
+    def cost(self, square: Tensor) -> Tensor:
+        """2 noise^2 times -log of (1 - outliers) N(v; A x, noise) + outliers, less what it is at v = A x."""
+        if self.outliers == 0:
+            return square
+        s2 = 2 * self.noise**2
+        odds = self.outliers / (1 - self.outliers) * math.sqrt(math.pi * s2)
+        return s2 * (math.log1p(odds) - ((-square / s2).exp() + odds).log())
 
 
 class Found(NamedTuple):
@@ -65,11 +96,12 @@ def prior_draws(model: Model, n: int, seed: int) -> Tensor | None:
         return model.prior(n, seed=seed)
     if not isinstance(model, Explicit | Implicit):
         return None
-    latent = latent_model(model, "the search").latent
+    assert isinstance(model, Latent)
     with seeded(seed, model.device):
-        return torch.randn(n, latent, device=model.device, dtype=model.door.precision.dtype)
+        return torch.randn(n, model.latent, device=model.device, dtype=model.door.precision.dtype)
 
 
+@torch.inference_mode(False)
 def search(
     model: Model,
     x: Tensor,
@@ -80,17 +112,19 @@ def search(
     prior_weight: float = 0.001,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    sight: Sight | None = None,
 ) -> Found:
     """The codes whose G(z) is nearest to items.
 
     Arguments:
-        model: in eval mode.
+        model: with a code, in eval mode.
         x: in the user's units, shape (N, *spec.shape).
         y: labels, shape (N,), which a conditional model needs.
         restarts: starts of each item; the best one counts.
         steps: of Adam.
         prior_weight: of the term that keeps codes near the prior; 0 for none.
         progress: told how many steps are done, and of how many.
+        sight: what the decoded images are to agree with in place of x, which then is only where encoders begin.
 
     Raises:
         UserError: a conditional model is given no labels.
@@ -102,7 +136,8 @@ def search(
     found = []
     for i, part in enumerate(x.split(size)):
         of = y[i * size : i * size + len(part)].to(model.device) if y is not None and model.conditional else None
-        quest = _Quest(model, onto(part, model.device), of, restarts, seed)
+        seen = None if sight is None else sight.of(slice(i * size, i * size + len(part)), model.device)
+        quest = _Quest(model, onto(part, model.device), of, restarts, seed, seen)
 
         def told(step: int, i: int = i) -> None:
             if progress is not None:
@@ -115,12 +150,18 @@ def search(
 class _Quest:
     """The search for some items at once; rows of what it holds are (restarts * N, ...), item by item within each."""
 
-    def __init__(self, model: Model, x: Tensor, y: Tensor | None, restarts: int, seed: int) -> None:
-        self.model, self.latent = model, latent_model(model, "the search")
-        self.restarts, self.seed = restarts, seed
+    def __init__(
+        self, model: Model, x: Tensor, y: Tensor | None, restarts: int, seed: int, sight: Sight | None = None
+    ) -> None:
+        assert isinstance(model, Latent)
+        self.latent: Latent = model
+        self.model: Model = model
+        self.restarts, self.seed, self.sight = restarts, seed, sight
         with torch.no_grad():
-            self.wanted = self._view(x)  # (N, D)
+            self.wanted = self._view(x) if sight is None else sight.v.flatten(1).to(model.door.precision)  # (N, D)
             self.counts = torch.ones_like(self.wanted)
+            if sight is not None and sight.known is not None:
+                self.counts = sight.known.flatten(1).to(self.counts)
             for field in model.door.fields:  # what is missing of x may be anything
                 if field.real and field.gate >= 0:
                     self.counts[:, field.start] = (~missing(self.wanted, field)).to(self.counts)
@@ -190,13 +231,14 @@ class _Quest:
         return self._view(self.latent.decode(z, y))
 
     def _view(self, x: Tensor) -> Tensor:
-        h = x if self.model.spec.kind == "images" else self.model.door.enter(x)
-        return h.flatten(1).to(self.model.door.precision)
+        seen = view(self.model.spec, x) if self.sight is None else self.sight.observe(x).flatten(1)
+        return seen.to(self.model.door.precision)
 
     def _error(self, made: Tensor) -> Tensor:
         """Mean squared error of each row, over what counts, (restarts * N,)."""
-        wrong = (made.unflatten(0, (self.restarts, -1)) - self.wanted).square() * self.counts
-        return (wrong.sum(2) / self.counts.sum(1)).flatten()
+        wrong = (made.unflatten(0, (self.restarts, -1)) - self.wanted).square()
+        wrong = (wrong if self.sight is None else self.sight.cost(wrong)) * self.counts
+        return (wrong.sum(2) / self.counts.sum(1).clamp(min=1)).flatten()
 
 
 def _moments(z: Tensor) -> tuple[Tensor, Tensor]:
