@@ -22,6 +22,14 @@ RECIPES = {
         training={"steps": 8000},
         by_kind=SMALL,
     ),
+    "wide-ae": Recipe(
+        deep_ae,
+        "autoencoder of rows whose code is wide and whose training short, so that odd rows are not learnt: for `detect`",
+        "Hinton & Salakhutdinov (2006), Science 313, 504-507",
+        kinds=("points", "table"),
+        options={"latent": 32, "hidden": (64,)},
+        training={"steps": 300, "batch_size": 128, "warmup": 20},
+    ),
     "conv-ae": Recipe(
         conv_ae,
         "convolutional autoencoder for images",
