@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,10 @@ MOST_COLUMNS = 12
 """Columns that are drawn; the picture says how many are left out."""
 
 
+BESIDE = 5
+"""Of these where several models are drawn."""
+
+
 def marginals(spec: Spec, x: Tensor | None, real: Tensor | None = None) -> Image.Image:
     """Each column on its own: a histogram of numbers, bars of categories, data behind what a model made.
 
@@ -34,6 +38,31 @@ def marginals(spec: Spec, x: Tensor | None, real: Tensor | None = None) -> Image
         column = spec.columns[i]
         fake, data = (None if rows is None else to_numpy(rows)[:, i] for rows in (x, real))
         (_bars if column.categories else _histogram)(ax, column, fake, data)
+    return picture_of(figure)
+
+
+def beside(spec: Spec, made: Mapping[str, Tensor], real: Tensor, of: str = "samples") -> Image.Image:
+    """The first columns as several models made them, beside data: a row of panels for each model.
+
+    Arguments:
+        made: title -> rows, shape (N, D).
+        real: data, shape (M, D).
+        of: what was made, for the words above.
+    """
+    across = min(BESIDE, len(spec.columns))
+    figure, axes = figure_of(len(made), across, 2.2, 1.25)
+    left_out = len(spec.columns) - across
+    _key(figure, "data", of, f"the first {across} of {len(spec.columns)} columns" if left_out else "")
+    data = to_numpy(real)
+    for i, ax in enumerate(axes):
+        (row, column), names = divmod(i, across), list(made)
+        (_bars if spec.columns[column].categories else _histogram)(
+            ax, spec.columns[column], to_numpy(made[names[row]])[:, column], data[:, column]
+        )
+        ax.set_title(short(spec.columns[column].name, 24) if row == 0 else "", fontsize=9.5, color=INK, loc="left")
+        ax.tick_params(labelbottom=row == len(made) - 1)
+        if column == 0:
+            ax.set_ylabel(names[row], rotation=0, ha="right", va="center", fontsize=10)
     return picture_of(figure)
 
 
@@ -70,15 +99,18 @@ def _panels(spec: Spec, fake: str = "", real: str = "") -> tuple[Figure, list[Ax
     for ax, column in zip(axes, spec.columns, strict=False):
         ax.set_title(short(column.name, 30), fontsize=9.5, color=INK, loc="left")
     left_out = len(spec.columns) - drawn
-    words = [(name, colour) for name, colour in ((real, DATA), (fake, MODEL)) if name]
-    if words or left_out:
-        from matplotlib.patches import Patch
-
-        handles = [Patch(color=colour, label=name) for name, colour in words]
-        if left_out:
-            handles.append(Patch(alpha=0, label=f"and {left_out} more columns"))
-        figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=9.5, labelcolor=INK)
+    _key(figure, real, fake, f"and {left_out} more columns" if left_out else "")
     return figure, axes
+
+
+def _key(figure: Figure, real: str, fake: str, more: str) -> None:
+    """What the colours are, and what else is to be said, above all panels."""
+    from matplotlib.patches import Patch
+
+    handles = [Patch(color=colour, label=name) for name, colour in ((real, DATA), (fake, MODEL)) if name]
+    handles += [Patch(alpha=0, label=more)] if more else []
+    if handles:
+        figure.legend(handles=handles, loc="outside upper left", ncols=3, frameon=False, fontsize=9.5, labelcolor=INK)
 
 
 def _histogram(ax: Axes, column: Column, fake: Numbers | None, real: Numbers | None) -> None:

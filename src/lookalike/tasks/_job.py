@@ -1,0 +1,250 @@
+"""One training of a comparison, in a process of its own: trained, measured, and said in one file.
+
+    python -m lookalike.tasks._job job.json        writes result.json, and samples.npz beside it
+
+The process has one thread and goes on where it was stopped. It ends, saved, when the one that started it does: its
+standard input then closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from ..data.base import Data, hash_seed
+from ..data.download import data_folder
+from ..disk import write_atomically
+from ..errors import UserError
+from ..metrics.copying import share_below
+from ..models.base import Completer, Encoder, Explicit, Implicit, Judging, Latent, Model, pictured
+from ..report import Metric
+from ..run import LOCK
+from ..training.loop import CLOCKS, Clock
+from ._advice import CHOOSING
+from ._common import CHUNK, draws, open_run_data
+from ._evidence import SplitName
+from ._output import npz, write
+from .anomaly import fitted
+from .evaluate import measure
+from .reconstruct import reconstructions
+from .train import train
+
+MEASURED = (
+    "bits_per_dim", "nats", "bits_per_dim_iw", "nats_iw", "kl_to_truth", "frechet_distance", "frechet_floor",
+    "kernel_distance", "precision", "recall", "density", "coverage", "two_sample_accuracy", "modes_found",
+    "high_quality", "classes_found", "copying", "psnr", "mse",
+)  # fmt: skip
+SHOWN = {"images": 16, "points": 1000, "table": 1000}
+"""Items that are kept for pictures."""
+WAIT = 60.0
+"""Seconds that a run is waited for which another process holds."""
+TIMED = 1.0
+"""Seconds that are drawn for, to see how fast that is, if one chunk does not take longer."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training and how it is measured: plain values, as they stand in a file.
+
+    Arguments:
+        name: of its files.
+        folder: of the comparison.
+        data: what `open_data` takes, and how.
+        budget: steps or minutes, as `train` takes them.
+        measuring: how, as `measure` takes it.
+    """
+
+    name: str
+    folder: str
+    recipe: str
+    seed: int
+    data: str
+    how: dict[str, Any]
+    budget: dict[str, Any]
+    clock: Clock
+    device: str
+    measuring: dict[str, Any]
+
+    @property
+    def run(self) -> Path:
+        return Path(self.folder, "runs", self.name)
+
+    def file(self, ending: str) -> Path:
+        return Path(self.folder, "results", f"{self.name}.{ending}")
+
+
+def work(job: Job) -> dict[str, Any]:
+    """Train or go on, measure, and say how it went, as plain values."""
+    run = train(
+        job.recipe,
+        job.data,
+        out=job.run,
+        seed=job.seed,
+        resume=True,
+        device=job.device,
+        clock=job.clock,
+        **job.budget,
+        **job.how,
+    )
+    model, _ = run.load_model()
+    model = model.to(job.device)
+    data = open_run_data(run)
+    figures: dict[str, dict[str, Metric]] = {}
+    skipped: dict[str, str] = {}
+    splits: dict[SplitName, tuple[str, ...]] = {"valid": CHOOSING, "test": MEASURED}
+    for split, metrics in splits.items():
+        cache = data_folder() / "features"
+        figures[split], skipped = measure(model, data, split=split, metrics=metrics, cache=cache, **job.measuring)
+        figures[split] |= _odd(model, data, split, job.measuring["limit"], skipped)
+    last = run.records()[-1]
+    figures["test"] |= _costs(model, last, job)
+    _keep_items(model, data, job)
+    return {
+        "recipe": job.recipe,
+        "seed": job.seed,
+        "steps": last["step"],
+        "can": abilities(model),
+        "latent": model.latent if isinstance(model, Latent) else None,
+        "figures": {split: {name: metric.json() for name, metric in of.items()} for split, of in figures.items()},
+        "skipped": skipped,
+    }
+
+
+def abilities(model: Model) -> dict[str, str]:
+    """What a model can do: a word on how, or none where it cannot."""
+    likelihood = ("exact" if model.exact else "bound") if isinstance(model, Explicit) else ""
+    encodes = isinstance(model, Encoder)
+    own = {"likelihood": likelihood, "code": encodes, "discriminator": isinstance(model, Judging)}
+    return {
+        "sample": "slowly" if model.draws_slowly else "yes" if isinstance(model, Explicit | Implicit) else "",
+        "likelihood": likelihood,
+        "encode": "yes" if encodes else "",
+        "reconstruct": ("without loss" if model.lossless else "yes") if isinstance(model, Encoder) else "",
+        "interpolate": "yes" if isinstance(model, Latent) else "",
+        "complete": "yes" if isinstance(model, Completer) else "",
+        "detect": "by " + ", ".join(word for word, has in own.items() if has),
+        "labels": "yes" if model.conditional else "",
+    }
+
+
+def mixed(x: Tensor, kind: str, seed: int) -> Tensor:
+    """Odd items made of items, shape of x: half of each is taken from another, so every part of it is as in data.
+
+    Arguments:
+        x: shape (N, *spec.shape). Of images it is one of the four halves, of rows the half of the columns, drawn anew
+            for each.
+    """
+    N = len(x)
+    draw = torch.Generator().manual_seed(hash_seed(seed, "mixed"))
+    order = torch.randperm(N, generator=draw)
+    other = torch.empty_like(x)
+    other[order] = x[order.roll(1)]
+    if kind == "images":
+        H, W = x.shape[2:]
+        down, across = torch.arange(H)[:, None].expand(H, W), torch.arange(W).expand(H, W)
+        halves = torch.stack([down < H // 2, down >= H // 2, across < W // 2, across >= W // 2])
+        taken = halves[torch.randint(4, (N,), generator=draw)][:, None]
+    else:
+        D = x.shape[1]
+        taken = torch.rand(N, D, generator=draw).argsort(1) < D // 2
+    return torch.where(taken, other, x)
+
+
+def _odd(model: Model, data: Data, split: SplitName, limit: int | None, skipped: dict[str, str]) -> dict[str, Metric]:
+    """How well the scores of `anomaly` tell mixed items from the items they are made of, which they have not seen."""
+    name = "odd_items"
+    if data.spec.dims < 2 or len(data.valid) < 2:
+        skipped[name] = "of one column nothing can be mixed"
+        return {}
+    if model.conditional:
+        skipped[name] = f"{type(model).__name__} asks for a label, which an item to be judged has not"
+        return {}
+    n = min(1000, limit or 1000)
+    x, _ = data.splits[split].thinned(n).first(n)
+    detector = fitted(model, data, None, 0)
+    usual, strange = detector(x).total, detector(mixed(x, data.spec.kind, 0)).total
+    found = share_below(usual, strange)
+    protocol = {
+        "data": data.fingerprint[:12],
+        "split": split,
+        "items": len(x),
+        "odd items": "half of each from another",
+        "score": "the default of anomaly",
+    }
+    return {name: Metric(found.value.item(), "estimate", "AUROC", protocol, found.standard_error.item())}
+
+
+def _costs(model: Model, last: dict[str, Any], job: Job) -> dict[str, Metric]:
+    """Time, size and speed."""
+    clock = {"clock": job.clock, "device": job.device, "threads": torch.get_num_threads()}
+    found = {
+        "training_seconds": Metric(last["seconds"], "exact", "s", clock),
+        "parameters": Metric(sum(p.numel() for p in model.parameters()), "exact", "", {}),
+    }
+    if isinstance(model, Explicit | Implicit):
+        found["samples_per_second"] = Metric(_speed(model, job.clock), "estimate", "items/s", clock)
+    return found
+
+
+@torch.inference_mode()
+def _speed(model: Explicit | Implicit, clock: Clock) -> float:
+    """Items drawn in a second, in chunks as `sample` draws them; of a slow drawer in a small one."""
+    now, size, drawn = CLOCKS[clock], 16 if model.draws_slowly else CHUNK, 0
+    if not model.draws_slowly:
+        list(draws(model, 1))  # what is done once
+    began = now()
+    while drawn == 0 or now() - began < TIMED:
+        drawn += sum(map(len, draws(model, size, seed=drawn)))
+    return drawn / max(now() - began, 1e-9)
+
+
+@torch.inference_mode()
+def _keep_items(model: Model, data: Data, job: Job) -> None:
+    """Samples, and held-out items with what the model made of them, for the pictures of the page."""
+    n = SHOWN[data.spec.kind]
+    items = data.valid.thinned(n).first(n)
+    kept: dict[str, Tensor] = {"x": items[0]}
+    if isinstance(model, Explicit | Implicit):
+        kept["samples"] = pictured(model, n, seed=job.seed).cpu()
+    if isinstance(model, Encoder) and not model.lossless:
+        kept["x_hat"] = reconstructions(model, items)[1]
+    write(job.file("npz"), npz(**kept))
+
+
+def main(path: str) -> None:
+    """Do the job that a file says, and write its result, or the sentence on why there is none."""
+    job = Job(**json.loads(Path(path).read_text()))
+    torch.set_num_threads(1)
+    with contextlib.suppress(OSError, Timeout), FileLock(job.run / LOCK, timeout=WAIT):
+        pass  # a process of an earlier comparison that is just being saved
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        result = work(job)
+    except UserError as mistake:
+        result = {"recipe": job.recipe, "seed": job.seed, "error": str(mistake)}
+    except KeyboardInterrupt:
+        sys.exit(130)
+    write_atomically(job.file("json"), json.dumps(result).encode())
+
+
+def _end_with_parent() -> None:
+    """End, as Ctrl-C would, when nobody holds the other end of standard input any more."""
+    with contextlib.suppress(OSError, ValueError):
+        while os.read(0, 1024):
+            pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
