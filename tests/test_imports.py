@@ -6,7 +6,7 @@
 2  models                                     0 and 1; a family never another family
 3  training, audits, scores                   0 to 2, training of models only models.base; not each other
 4  tasks                                      0 to 3
-5  cli                                        all
+5  cli, estimators                            all
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ LEVEL = {
     "tasks": 4,
     "page": 4,
     "cli": 5,
+    "estimators": 5,
     "__main__": 6,
     "__init__": 6,
 }

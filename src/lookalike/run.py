@@ -44,6 +44,7 @@ UNDER_WAY = ".*.[0-9]*"  # what is written beside its place, until it is whole: 
 LOCK = "lock"
 PRIOR = "prior"  # a run on the codes of this one
 CODES = "code-images.npz"  # what it is trained on
+ESTIMATOR = ("estimator.json", "estimator.safetensors")  # where a scikit-learn estimator wrote the run
 OURS = ("run.json", "log.jsonl", "report.html", "checkpoints", "samples", "pictures", "tensorboard", PRIOR, CODES)
 
 
@@ -350,7 +351,7 @@ def held(path: str | Path) -> Iterator[None]:
 
 def _clear(path: Path) -> None:
     """Remove what a training made of a run folder; what else lies there is the user's."""
-    for old in (path / name for name in OURS):
+    for old in (path / name for name in (*OURS, *ESTIMATOR)):
         shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
 
 

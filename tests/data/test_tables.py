@@ -387,3 +387,13 @@ def test_a_spec_from_before_knots_still_loads():
     assert Spec.from_json(json.loads(json.dumps(old))).columns[0] == Column("a", mean=1.0, std=2.0)
     with pytest.raises(UserError, match="describes no data"):
         Spec.from_json({**old, "columns": [{**old["columns"][0], "knots": [[0.0, 1.0], [0.0, 2.0]]}]})
+
+
+def test_parts_name_the_rows_of_each_split() -> None:
+    x = np.random.default_rng(0).normal(size=(6, 4))
+    data = open_rows(
+        x, name="x", parts=(torch.tensor([4, 0, 1]), torch.tensor([5]), torch.tensor([], dtype=torch.long))
+    )
+    assert [len(split) for split in data.splits.values()] == [3, 1, 0]
+    np.testing.assert_array_equal(data.train.first(3)[0], x[[4, 0, 1]])
+    assert data.spec.columns[0].mean == pytest.approx(x[[4, 0, 1], 0].mean())

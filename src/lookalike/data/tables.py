@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from .splits import split_indices
 if TYPE_CHECKING:
     import pandas as pd
 
+Parts: TypeAlias = tuple[Tensor, Tensor, Tensor]
+"""Indices of the train, valid and test rows, int64."""
+
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 """Of the files `open_table` reads."""
 
@@ -41,6 +44,7 @@ def open_table(
     label: str | None = None,
     split: tuple[float, ...] | None = None,
     seed: int = 0,
+    parts: Parts | None = None,
 ) -> Data:
     """A table of mixed columns, ready to learn from.
 
@@ -49,6 +53,7 @@ def open_table(
         columns: the ones to learn; None for all that can be learnt.
         label: the column that holds the class y of each row; it is not part of x.
         split: fractions of train, valid and test.
+        parts: in place of a split, which rows are train, valid and test; the last two may be empty.
 
     Returns:
         x float64, shape (N, columns); kind "points" for up to 3 columns of numbers without gaps.
@@ -69,7 +74,7 @@ def open_table(
         for reading in readings:
             if reading.column is None:
                 raise UserError(f"{name} has a column that a model cannot learn: {reading.note}.")
-    return _assemble(readings, y, classes, name=name, split=split, seed=seed)
+    return _assemble(readings, y, classes, name=name, split=split, seed=seed, parts=parts)
 
 
 def open_rows(
@@ -80,6 +85,7 @@ def open_rows(
     names: Sequence[str] | None = None,
     split: tuple[float, ...] | None = None,
     seed: int = 0,
+    parts: Parts | None = None,
 ) -> Data:
     """Rows of numbers, ready to learn from.
 
@@ -88,6 +94,7 @@ def open_rows(
         y: labels, shape (N,), numbers or words.
         names: of the columns; x0, x1, ... without.
         split: fractions of train, valid and test.
+        parts: as `open_table`.
 
     Returns:
         as `open_table`.
@@ -99,11 +106,17 @@ def open_rows(
     names = [f"x{i}" for i in range(rows.shape[1])] if names is None else names
     readings = [read_numbers(column, values, name) for column, values in zip(names, rows.T, strict=True)]
     labels, classes = (None, ()) if y is None else _array_labels(y, len(rows), name)
-    return _assemble(readings, labels, classes, name=name, split=split, seed=seed)
+    return _assemble(readings, labels, classes, name=name, split=split, seed=seed, parts=parts)
 
 
 def rows_for(
-    spec: Spec, source: Path | pd.DataFrame | Any, *, name: str, label: str | None = None, labels: Any = None
+    spec: Spec,
+    source: Path | pd.DataFrame | Any,
+    *,
+    name: str,
+    label: str | None = None,
+    labels: Any = None,
+    strange: bool = False,
 ) -> tuple[Tensor, Tensor | None, tuple[str, ...]]:
     """New data as rows that a trained model takes.
 
@@ -112,6 +125,7 @@ def rows_for(
         source: a file or frame, whose columns are found by name; or an array, in the order of `spec`.
         label: the column that holds the class of each row.
         labels: of an array, shape (N,), numbers or words.
+        strange: take words and constants that the model never saw, for a score to find odd: `columns.conform`.
 
     Returns:
         x float64, shape (N, columns), all rows in their order; y int64, shape (N,), or None where no labels are
@@ -130,7 +144,7 @@ def rows_for(
         source = pd.DataFrame(rows, columns=known)
     frame = _frame(source)
     extra = [column for column in frame.columns if column not in known and column != label]
-    found = [conform(c, frame[_known(frame, c.name, name)], name) for c in spec.columns]
+    found = [conform(c, frame[_known(frame, c.name, name)], name, strange=strange) for c in spec.columns]
     notes: tuple[str, ...] = (f"left out {some(extra)}, which the model does not know",) if extra else ()
     if label is not None:
         labels = frame[_known(frame, label, name)]
@@ -232,11 +246,12 @@ def _assemble(
     name: str,
     split: tuple[float, ...] | None,
     seed: int,
+    parts: Parts | None,
 ) -> Data:
     """Columns as read, cut in three, with the means and stds of the training split."""
     if not readings:
         raise UserError(f"{name} has no columns.")
-    indices = split_indices(len(readings[0].values), split, seed, f"rows in {name}")
+    indices = parts or split_indices(len(readings[0].values), split, seed, f"rows in {name}")
     notes = tuple(reading.note for reading in readings if reading.note)
     kept = [(reading.column, reading.values) for reading in readings if reading.column is not None]
     if all(column.std == 0 or len(column.categories) == 1 for column, _ in kept):

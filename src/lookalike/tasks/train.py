@@ -18,9 +18,11 @@ from torch import nn
 
 from ..data import DATASETS, Data, open_data
 from ..errors import UserError
+from ..header import SavedData
 from ..options import options_of
 from ..recipe import Recipe, find
 from ..run import Run, held
+from ..spec import Spec
 from ..training.device import find_device
 from ..training.examine import Examiner
 from ..training.flaws import flaws
@@ -97,7 +99,7 @@ def train(
         raise UserError("--on-collapse rollback is for one process: choose stop or warn.")
     place = own_device(find_device(device))
     out = Path(out or f"runs/{recipe}-{_slug(opened.name)}")
-    header = _header(resolved, opened, seed, place, precision, networks)
+    header = header_of(resolved, opened.spec, told_of(opened), seed, place, precision, networks)
 
     def begin() -> Run:
         holding.enter_context(held(out))
@@ -173,25 +175,24 @@ def _sort(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, nn.Module], 
     return how, networks, rest
 
 
-def _header(
-    recipe: Recipe, data: Data, seed: int, device: torch.device, precision: str, networks: dict[str, nn.Module]
+def header_of(
+    recipe: Recipe,
+    spec: Spec,
+    data: SavedData,
+    seed: int,
+    device: torch.device | str,
+    precision: str,
+    networks: Mapping[str, nn.Module],
 ) -> dict[str, Any]:
+    """What run.json says of a training."""
     return {
         "recipe": recipe.to_json(),
         "reference": recipe.reference,
-        "spec": data.spec.to_json(),
-        "data": {
-            "name": data.name,
-            "where": _where(data),
-            "line": str(data),
-            "options": dict(data.options),
-            "fingerprint": data.fingerprint,
-            "notes": list(data.notes),
-            "reopens": data.reopens,
-        },
+        "spec": spec.to_json(),
+        "data": data,
         "seed": seed,
         "networks": sorted(networks),
-        "command": _command(),
+        "command": command(),
         "environment": {
             "lookalike": version("lookalike"),
             "python": platform.python_version(),
@@ -205,6 +206,19 @@ def _header(
     }
 
 
+def told_of(data: Data) -> SavedData:
+    """What run.json says of data."""
+    return {
+        "name": data.name,
+        "where": _where(data),
+        "line": str(data),
+        "options": dict(data.options),
+        "fingerprint": data.fingerprint,
+        "notes": list(data.notes),
+        "reopens": data.reopens,
+    }
+
+
 def _where(data: Data) -> str:
     """What opens the data from any folder."""
     if data.name in DATASETS or not data.reopens:
@@ -212,7 +226,7 @@ def _where(data: Data) -> str:
     return os.path.abspath(Path(data.name).expanduser())
 
 
-def _command() -> str:
+def command() -> str:
     """The command line, if this is one."""
     program = Path(sys.argv[0]).stem
     return shlex.join(["lookalike", *sys.argv[1:]]) if program in ("lookalike", "__main__") else ""
