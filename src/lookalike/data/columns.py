@@ -151,8 +151,15 @@ def read_labels(name: str, series: Series, where: str) -> tuple[NDArray[np.int64
     return reading.values.astype(np.int64), reading.column.categories
 
 
-def conform(column: Column, series: Series, where: str) -> Values:
+STRANGE = -1.0
+"""Index of a word that is no category of its column."""
+
+
+def conform(column: Column, series: Series, where: str, *, strange: bool = False) -> Values:
     """The values of new data for a column that is already known.
+
+    Arguments:
+        strange: take a word that is no category as `STRANGE`, and another value of a constant as it is.
 
     Raises:
         UserError: a word that is no number or no category of the column, a gap where there was none, or
@@ -171,6 +178,8 @@ def conform(column: Column, series: Series, where: str) -> Values:
         words = _category_words(plain)
         # A file may write 1.0 for what was 1.
         values = np.array([index.get(w, index.get(_word(float(w)) if number(w) else w, np.nan)) for w in words])
+        if strange:
+            return np.where(np.isnan(values), STRANGE, values)
         refuse(np.isnan(values), f"the model knows only {some(column.categories)}")
         return values
     values = _dates(plain) if column.date_format else _numbers(plain)
@@ -179,7 +188,7 @@ def conform(column: Column, series: Series, where: str) -> Values:
     refuse(np.abs(values) > LARGEST, "must be finite")
     if not column.missing:
         refuse(gap, "the model was trained without gaps there: fill it, or leave the row out")
-    if column.std == 0:
+    if column.std == 0 and not strange:
         refuse((values != column.mean) & ~gap, f"the model was trained where it is always {column.mean:g}")
     return values
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,21 +48,50 @@ def read_delimited(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    text = _decode(path)
-    delimiter = _delimiter(text)
-    rows, first_line = _rows(path, text, delimiter)
-    if not rows:
-        raise UserError(f"{path} is empty: it has no line of data.")
+    names, below = _named(str(path), io.StringIO(_decode(path), newline=""))
+    rows = list(below)
+    return pd.DataFrame(rows, columns=names, index=range(1, len(rows) + 1), dtype="str")
+
+
+def read_pieces(file: Iterable[str], where: str, size: int) -> Iterator[pd.DataFrame]:
+    """The same of lines as they come, `size` rows at a time, of which only so many are held.
+
+    Arguments:
+        file: lines of text with their ends, as an open file or stdin gives them.
+        where: the file, in the words of an error.
+    """
+    import pandas as pd
+
+    try:
+        names, rows = _named(where, file)
+        start = 1
+        while piece := list(itertools.islice(rows, size)):
+            yield pd.DataFrame(piece, columns=names, index=range(start, start + len(piece)), dtype="str")
+            start += len(piece)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where} is not {error.encoding.upper()} text. Save it as UTF-8.") from None
+
+
+def _named(where: str, lines: Iterable[str]) -> tuple[list[str], Iterator[list[str]]]:
+    """The names of the columns, and the rows below them as they come."""
+    lines = iter(lines)
+    head = list(itertools.islice(lines, HEAD))
+    delimiter = _delimiter("".join(head))
+    cut = _cut(where, itertools.chain(head, lines), delimiter)
+    first = list(itertools.islice(cut, HEAD))
+    if not first:
+        raise UserError(f"{where} is empty: it has no line of data.")
+    first_line, rows = first[0][0], [row for _, row in first]
     if len(rows[0]) == 1:
-        _refuse_other_delimiters(path, rows)
+        _refuse_other_delimiters(where, rows)
     if _has_header(rows):
         names = [name.strip() for name in rows.pop(0)]
-        _refuse_twins(path, names, first_line)
+        _refuse_twins(where, names, first_line)
     else:
         names = [f"x{i}" for i in range(len(rows[0]))]
     if not rows:
-        raise UserError(f"{path} has a header ({', '.join(names[:5])}) but no row of data below it.")
-    return pd.DataFrame(rows, columns=names, index=range(1, len(rows) + 1), dtype="str")
+        raise UserError(f"{where} has a header ({', '.join(names[:5])}) but no row of data below it.")
+    return names, itertools.chain(rows, (row for _, row in cut))
 
 
 def number(word: str) -> bool:
@@ -113,40 +144,39 @@ def _head_widths(text: str, delimiter: str) -> list[int]:
     return widths
 
 
-def _rows(path: Path, text: str, delimiter: str) -> tuple[list[list[str]], int]:
-    """All rows that are not blank, each as wide as the first, and the line of the first."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[list[str]] = []
-    first_line = start = 1
+def _cut(where: str, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """All rows that are not blank, each as wide as the first, and the line each begins at."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    width = first_line = 0
+    start = 1
     try:
         for row in reader:
-            if row and not rows:
-                first_line = start
-            if row and rows and len(row) != len(rows[0]):
+            if row and not width:
+                width, first_line = len(row), start
+            if row and len(row) != width:
                 raise UserError(
-                    f"{path}, line {start}: {len(row)} values where line {first_line} has {len(rows[0])} "
+                    f"{where}, line {start}: {len(row)} values where line {first_line} has {width} "
                     f"(separated by {NAMES[delimiter]}). Give every line as many; put a value that "
                     "contains the separator in double quotes."
                 )
             if row:
-                rows.append(row)
+                yield start, row
             start = reader.line_num + 1
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {start}: a double quote is not closed or not doubled ({error}). Inside a quoted value "
+            f"{where}, line {start}: a double quote is not closed or not doubled ({error}). Inside a quoted value "
             'write a quote as "".'
         ) from None
-    return rows, first_line
 
 
-def _refuse_other_delimiters(path: Path, rows: list[list[str]]) -> None:
+def _refuse_other_delimiters(where: str, rows: list[list[str]]) -> None:
     """One column whose values are several numbers each was cut by a delimiter that is not known here."""
     values = [row[0] for row in rows[1:HEAD]]
     for other, name in (("|", "bars"), (":", "colons"), (None, "spaces"), (",", "commas"), (";", "semicolons")):
         several = [len(words) > 1 and any(map(number, words)) for words in (value.split(other) for value in values)]
         if values and sum(several) > len(values) / 2:
             raise UserError(
-                f"{path} has one column, with values such as {values[0]!r}, as if separated by {name}. "
+                f"{where} has one column, with values such as {values[0]!r}, as if separated by {name}. "
                 "Separate the columns by commas, tabs or semicolons, without quotes around the whole line."
             )
 
@@ -171,8 +201,8 @@ def _typed(cell: str) -> bool:
     return number(cell) or DATE.match(cell) is not None
 
 
-def _refuse_twins(path: Path, names: list[str], line: int) -> None:
+def _refuse_twins(where: str, names: list[str], line: int) -> None:
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         which = f"are named {name!r}" if name else "have no name"
-        raise UserError(f"{path}, line {line}: {count} columns {which}. Give each column a name of its own.")
+        raise UserError(f"{where}, line {line}: {count} columns {which}. Give each column a name of its own.")

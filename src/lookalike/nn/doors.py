@@ -5,7 +5,7 @@
       with knots    x                            <->  h, straight from one knot (x, h) to the next
     a number that   x, or NaN                    <->  one-hot (there, missing), then h as above
       may be missing                                  (0 where missing)
-    a category      index k of K                 <->  one-hot of width K
+    a category      index k of K, -1 for none    <->  one-hot of width K, all 0 for none
     a constant      x = mean, std 0; or K = 1    <->  nothing
 
 Knots are for numbers with long tails or with one value in many rows, which standardising would leave as a few
@@ -200,7 +200,8 @@ class Door(nn.Module):
             return standard[:, field.column, None].nan_to_num(0.0)
         value = x[:, field.column]
         index = value.isnan().long() if self.spec.columns[field.column].missing else value.long()
-        return F.one_hot(index, field.width).to(x.dtype)
+        # A word that was never seen, -1, is none of those that were.
+        return F.one_hot(index.clamp(min=0), field.width).to(x.dtype) * (index >= 0)[:, None]
 
 
 def missing(h: Tensor, field: Field) -> Tensor:

@@ -27,7 +27,7 @@ from ..errors import UserError
 from ..models.base import Encoder, Explicit, Implicit, Latent, Model, seeded
 from ..nn.doors import missing
 from ..nn.memory import onto
-from .base import view
+from .base import fields_of, view
 
 POOL = 512
 """Draws of the prior among which starts are looked for."""
@@ -162,7 +162,7 @@ class _Quest:
             self.counts = torch.ones_like(self.wanted)
             if sight is not None and sight.known is not None:
                 self.counts = sight.known.flatten(1).to(self.counts)
-            for field in model.door.fields:  # what is missing of x may be anything
+            for field in fields_of(model.spec):  # what is missing of x may be anything
                 if field.real and field.gate >= 0:
                     self.counts[:, field.start] = (~missing(self.wanted, field)).to(self.counts)
             z = self._starts(x, y)  # (restarts, N, latent)
