@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from .compare import Failed, commands, take_turns
-from .environment import find_pythae, machine, slug
+from .environment import find_pythae, find_torchgan, machine, slug
 from .rows import ROWS, lay_out
 from .table import RESULTS, read, say, write
 
@@ -26,6 +26,8 @@ def main() -> int:
     names = given.only or list(ROWS)
     threads = given.threads or ([1] if given.device != "cpu" else [2, 1])
     pythae = find_pythae(given.pythae) if any("pythae" in ROWS[name].others for name in names) else None
+    torchgan = find_torchgan() if any("torchgan" in ROWS[name].others for name in names) else None
+    absent = {name for name, place in (("pythae", pythae), ("torchgan", torchgan)) if place is None}
     here = machine(given.device)
     path = (given.out or RESULTS) / f"{slug(here)}.json"
     found = {**read(path), "machine": here}
@@ -38,7 +40,7 @@ def main() -> int:
             title = f"[{done + 1}/{len(jobs)}] {name}, {count} thread{'s' * (count > 1)}{left}"
             folder = Path(work) / name
             data = folder.exists() or lay_out(ROWS[name], folder)
-            sides = ["lookalike", *(other for other in ROWS[name].others if other != "pythae" or pythae)]
+            sides = ["lookalike", *(other for other in ROWS[name].others if other not in absent)]
             load = os.getloadavg()[0]
             started = commands(name, ROWS[name], folder, sides, count, given.device, pythae)
             steps = max(2, ROWS[name].steps // (5 if given.quick else 1))

@@ -1,4 +1,4 @@
-"""The machine the figures are of, and the environment of pythae, which must not share ours."""
+"""The machine the figures are of, and where others are: pythae in an environment of its own, torchgan beside ours."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import torch
 
 HOME = Path(__file__).parent / ".pythae"
 VERSION = "0.1.2"
+TORCHGAN = Path(__file__).parent / ".torchgan"
+TORCHGAN_VERSION = "0.1.0"
 
 
 def machine(device: str) -> dict[str, str | int]:
@@ -26,6 +28,7 @@ def machine(device: str) -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "pythae": VERSION,
+        "torchgan": TORCHGAN_VERSION,
     }
 
 
@@ -51,6 +54,18 @@ def find_pythae(python: str | None) -> str | None:
         print(f"skipping pythae: {python} cannot import it", file=sys.stderr)
         return None
     return python
+
+
+def find_torchgan() -> str | None:
+    """The folder torchgan lies in, fetched on the first call; None, and a sentence, where it cannot be."""
+    if not (TORCHGAN / "torchgan").exists():
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(TORCHGAN)]
+        try:
+            subprocess.run([*command, f"torchgan=={TORCHGAN_VERSION}"], check=True)
+        except (subprocess.CalledProcessError, OSError) as error:
+            print(f"skipping torchgan: it could not be fetched ({error})", file=sys.stderr)
+            return None
+    return str(TORCHGAN)
 
 
 def _read(path: str) -> str:

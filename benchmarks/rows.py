@@ -5,6 +5,7 @@
                 each picture when it is asked for, float32, eager, `torch.optim.Adam`, `.item()` each step
     tensors     the same loop, over tensors that were converted before: a stronger one
     pythae      the trainer of pythae 0.1.2, in its own environment
+    torchgan    the trainer of torchgan 0.1.0 with its own losses, by the same torch
     by hand     our own step written out without the loop: what the loop itself costs
 
 All sides of a row train the same modules on the same items with the same batch size.
@@ -37,6 +38,7 @@ class Row:
     Arguments:
         recipe: of ours. data: a name, or "pictures" for MNIST or its embedded part.
         levels: 2 makes pictures binary, before any side sees them.
+        given: options of the recipe.
         others: the sides ours is set beside.
         bars: by how much ours has to be faster than another side: its time over ours.
         steps: of a chunk, about a second's worth.
@@ -47,21 +49,28 @@ class Row:
     batch_size: int
     steps: int
     levels: int = 256
+    given: Mapping[str, Any] = field(default_factory=dict)
     others: tuple[str, ...] = ("textbook", "tensors")
     bars: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
         """What the recipe is given, in a run without end."""
-        return {"batch_size": self.batch_size, "steps": 10**9}
+        return {**self.given, "batch_size": self.batch_size, "steps": 10**9}
 
 
 OF_VAES = ("textbook", "tensors", "pythae", "by hand")
+OF_GANS = ("textbook", "tensors", "torchgan")
+TWICE = {"textbook": 2.0, "torchgan": 2.0}
 
 ROWS = {
-    "mlp-vae": Row("mlp-vae", "pictures", 128, 150, 2, OF_VAES, {"textbook": 4.0, "pythae": 3.0, "by hand": 0.95}),
-    "vae": Row("vae", "pictures", 128, 20, 2, OF_VAES, {"pythae": 1.2, "by hand": 0.95}),
-    "dcgan": Row("dcgan", "pictures", 64, 8, bars={"textbook": 2.0}),
+    "mlp-vae": Row(
+        "mlp-vae", "pictures", 128, 150, 2, others=OF_VAES, bars={"textbook": 4.0, "pythae": 3.0, "by hand": 0.95}
+    ),
+    "vae": Row("vae", "pictures", 128, 20, 2, others=OF_VAES, bars={"pythae": 1.2, "by hand": 0.95}),
+    "dcgan": Row("dcgan", "pictures", 64, 8, others=OF_GANS, bars=TWICE),
+    "wgan-gp": Row("wgan-gp", "pictures", 64, 2, others=OF_GANS, bars=TWICE),
+    "residual-gan": Row("dcgan", "pictures", 64, 3, given={"block": "residual"}, others=OF_GANS, bars=TWICE),
     "linear-ae": Row("linear-ae", "pictures", 128, 200),
     "conv-ae": Row("conv-ae", "pictures", 64, 40),
     "pixelcnn": Row("pixelcnn", "pictures", 32, 8, 2),

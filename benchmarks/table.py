@@ -46,6 +46,7 @@ def _of_machine(found: dict[str, Any]) -> str:
     here = found["machine"]
     what = f"{here['gpu'] or here['processor']}, {here['cores']} cores"
     versions = f"{here['system']}, Python {here['python']}, torch {here['torch']}, pythae {here['pythae']}"
+    versions += f", torchgan {here['torchgan']}" if "torchgan" in here else ""
     head = (
         "| model | threads | load | side | clock, ms | processor, ms | clock ratio | processor ratio | peak MB | bar |"
     )

@@ -1,6 +1,7 @@
 """Training loops as the PyTorch examples have them, over the same modules as ours.
 
     github.com/pytorch/examples, vae/main.py and dcgan/main.py; torchvision's MNIST with ToTensor
+    wgan-gp as Gulrajani et al. (2017), arXiv:1704.00028, algorithm 1 writes it, line by line
 
 torchvision itself is not used (its wheel wants CUDA libraries): `Pictures` does what its MNIST and its
 ToTensor do, call by call: an image of PIL for each item, back to an array, channels first, float, over 255.
@@ -53,7 +54,7 @@ def train(model: Any, data: Dataset[Any], batch_size: int, device: torch.device)
     loader = DataLoader(data, batch_size=batch_size, shuffle=True, pin_memory=device.type == "cuda")
     model = model.to(device).train()
     optimisers: Optimisers = {name: torch.optim.Adam(part.parameters()) for name, part in model.players().items()}
-    step = STEPS.get(type(model).__name__, likelihood_step)
+    step = step_of(model)
     while True:
         for (x,) in loader:
             step(model, optimisers, x.to(device))
@@ -109,6 +110,24 @@ def dcgan_step(model: Any, optimisers: Optimisers, x: Tensor) -> dict[str, float
     return {"discriminator": (loss_real + loss_fake).item(), "generator": loss.item()}
 
 
+def wgan_gp_step(model: Any, optimisers: Optimisers, x: Tensor) -> dict[str, float]:
+    """A round of WGAN-GP: the critic's steps, each from samples of its own, then the generator's."""
+    D, G, h = model.discriminator, model.generator, 2 * x - 1
+    for _ in range(model.n_critic):
+        fake = torch.tanh(G(torch.randn(len(h), model.latent, device=h.device)))
+        loss_D = D(fake.detach()).mean() - D(h).mean()
+        epsilon = torch.rand(len(h), 1, 1, 1, device=h.device)
+        between = (epsilon * fake.detach() + (1 - epsilon) * h).requires_grad_(True)
+        of_between = D(between)
+        (slope,) = torch.autograd.grad(of_between, between, torch.ones_like(of_between), create_graph=True)
+        penalty = ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
+        loss_D = loss_D + model.price.weight * penalty
+        _move(optimisers["discriminator"], loss_D)
+
+    loss = -D(fake).mean()
+    return {"discriminator": loss_D.item(), "generator": _move(optimisers["generator"], loss)["model"]}
+
+
 def _move(optimiser: Optimizer, loss: Tensor) -> dict[str, float]:
     optimiser.zero_grad()
     loss.backward()
@@ -121,3 +140,10 @@ STEPS: dict[str, Callable[[Any, Optimisers, Tensor], dict[str, float]]] = {
     "Autoencoder": autoencoder_step,
     "GAN": dcgan_step,
 }
+
+
+def step_of(model: Any) -> Callable[[Any, Optimisers, Tensor], dict[str, float]]:
+    """The step that a textbook has for a model of ours."""
+    if type(model).__name__ == "GAN" and model.price.penalty.where:
+        return wgan_gp_step
+    return STEPS.get(type(model).__name__, likelihood_step)
