@@ -170,3 +170,15 @@ def unflat(spec: Spec, v: Numbers) -> Tensor:
     """What `flat` gave as items again, in the user's units, shape (N, *spec.shape)."""
     h = torch.from_numpy(v)
     return h.unflatten(1, spec.shape).clamp(0, 1) if spec.kind == "images" else Door(spec).double().leave(h)
+
+
+def linear_classifier(v: Numbers, y: Numbers | NDArray[np.int64]) -> Any:
+    """Logistic regression by scikit-learn, after at most 300 steps of L-BFGS."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what it can do in 300 steps is what is asked
+        return LogisticRegression(max_iter=300).fit(v, y)
