@@ -58,7 +58,7 @@ def train(row: str, folder: Path, clock: Clock) -> None:
     from torchgan.models import Discriminator, Generator
     from torchgan.trainer import Trainer
 
-    class Ours(Generator):  # type: ignore[misc]
+    class Ours(Generator):
         def __init__(self, network: nn.Module, latent: int) -> None:
             super().__init__(latent)
             self.network = network
@@ -66,7 +66,7 @@ def train(row: str, folder: Path, clock: Clock) -> None:
         def forward(self, z: Tensor) -> Tensor:
             return torch.tanh(self.network(z))
 
-    class Judge(Discriminator):  # type: ignore[misc]
+    class Judge(Discriminator):
         def __init__(self, network: nn.Module, channels: int) -> None:
             super().__init__(channels)
             self.network = network
