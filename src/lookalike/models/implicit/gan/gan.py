@@ -8,7 +8,8 @@ slots. The generator's last step is the data's: a tanh for intensities in [-1, 1
 category, and 0 in place of a number that it says is missing.
 
 Goodfellow et al. (2014), "Generative adversarial nets", arXiv:1406.2661, algorithm 1. Differs from it: the
-generator's turn takes the samples of the turn before, as DCGAN's code does, and saves a pass of it.
+generator's turn takes the samples of the turn before, as DCGAN's code does, and saves a pass of it; where the
+discriminator has several turns in a round, each has samples of its own and all have the round's items of data.
 """
 
 from __future__ import annotations
