@@ -17,6 +17,8 @@ import numpy as np
 
 from ..data import open_data
 from ..errors import UserError
+from ..metrics.features import build_space
+from ..nn.doors import Door
 from ..options import Range
 from ..recipe import Recipe
 from ..report import Report
@@ -91,6 +93,7 @@ def compare(
     place = find_device(device)
     opened = open_data(data, **how)
     chosen = lineup(opened.spec.kind, recipes)
+    build_space(features, opened.spec, Door(opened.spec).shape)  # what every job would refuse, it at its end
     folder = Path(out or f"runs/compare-{Path(opened.name).stem or 'data'}")
     budget: dict[str, Any] = {"minutes": minutes} if steps is None else {"steps": steps}
     measuring = {"samples": samples, "importance_samples": importance_samples, "limit": limit, "features": features}
