@@ -68,6 +68,8 @@ class Learner(BaseEstimator):
     """What a model must be able to do."""
     shapes: ClassVar[tuple[str, ...]] = ()
     """Parameters that are options of the recipe."""
+    strange: ClassVar[bool] = False
+    """Whether words and constants that training never saw are looked at."""
 
     recipe: str = ""
     steps: int | None = None
@@ -116,8 +118,12 @@ class Learner(BaseEstimator):
         self.model_, self.spec_ = model, model.spec
         self._exact = exact(model)
 
-    def _take_up(self, run: Run, rows: dict[str, Any]) -> None:
-        """Take what was saved beside the model."""
+    def _beside(self) -> dict[str, Rows]:
+        """Arrays to save beside the model."""
+        return {}
+
+    def _take_up(self, run: Run, rows: dict[str, Rows]) -> None:
+        """Take what was saved beside the model; nothing of a run that `lookalike train` made."""
 
     def _recipe(self) -> Recipe:
         found = find(self.recipe)
@@ -136,7 +142,7 @@ class Learner(BaseEstimator):
     def _enter(self, X: Any) -> Tensor:
         """Rows to be judged as a model takes them, shape (N, D)."""
         check_is_fitted(self)
-        return entered(self.spec_, checked(self, X, reset=False), self.mixed_)
+        return entered(self.spec_, checked(self, X, reset=False), self.mixed_, self.strange)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
@@ -268,7 +274,7 @@ class Drawn(Learner):
         if n_samples < 1:
             raise UserError(f"n_samples must be at least 1, but is {n_samples!r}.")
         seed = int(check_random_state(random_state).randint(SEEDS))
-        with LOCK, torch.inference_mode():
+        with LOCK, torch.no_grad():
             return left(self.spec_, draw(self.model_, int(n_samples), seed=seed), self.mixed_)
 
 

@@ -14,54 +14,33 @@ PyOD has the opposite sign: `lookalike.estimators.pyod`.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
-from torch import Tensor
 
-from ..data.base import Data, InMemory, Split
 from ..errors import UserError
-from ..models.base import Model
 from ..run import Run
-from ..tasks._common import open_run_data
-from ..tasks.anomaly import FITTED, HELD_OUT, fitted
-from ..tasks.detect import detect
-from .base import Learner, Rows
-from .learning import alike, of_each
-
-KNOWN = ("train", "held_out")
-"""Rows that the scores are fitted on."""
-
-RECIPE: str = inspect.signature(detect).parameters["recipe"].default
+from .base import Rows
+from .odd import Judge
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Detector(OutlierMixin, Learner):
+class Detector(OutlierMixin, Judge):
     """Finds the odd rows.
 
     Arguments:
-        recipe: what is trained; by default what `lookalike detect` trains.
-        scores: names of scores, averaged by rank, as `lookalike catalog --what scores` lists them; None for those
-            that suit the model.
         contamination: share of outliers in what it is fitted on, or auto.
         false_alarms: with auto, the share of normal rows that may be taken for outliers.
-        Others: as `Learner`.
+        Others: as `Judge`.
 
     Attributes:
         offset_: what `score_samples` is for a row that is just no outlier.
         detector_: of `lookalike.scores`, whose `left_out` says which scores the model cannot give, and why.
     """
 
-    families: ClassVar = ("autoencoder", "approximate", "implicit", "tractable")
-    capable: ClassVar = (Model,)
-
-    recipe: str = RECIPE
-    scores: tuple[str, ...] | None = None
     contamination: float | Literal["auto"] = "auto"
     false_alarms: float = 0.01
 
@@ -71,11 +50,11 @@ class Detector(OutlierMixin, Learner):
             raise UserError(f"contamination must be auto, or above 0 and at most 0.5, but is {self.contamination!r}.")
         if not 0 <= self.false_alarms <= 1:
             raise UserError(f"false_alarms must be from 0 to 1, but is {self.false_alarms!r}.")
-        X, data = self._learn(X)
-        held_out = data.valid if len(data.valid) else data.train
-        self.known_ = {"train": _first(data.train, FITTED), "held_out": _first(held_out, HELD_OUT)}
-        self._watch()
-        self.offset_ = self._offset(X)
+        X = self._judge(X)
+        if self.contamination == "auto":
+            self.offset_ = self._allowed()
+        else:
+            self.offset_ = float(np.percentile(self.score_samples(X), 100 * self.contamination))
         return self
 
     def score_samples(self, X: Any) -> Rows:
@@ -90,66 +69,13 @@ class Detector(OutlierMixin, Learner):
         """-1 for an outlier, +1 else, shape (N,)."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def p_values(self, X: Any) -> Rows:
-        """The chance that a row like those of `fit` is at least as odd, shape (N,).
-
-        Flagging what has p <= a flags a share a of such rows.
-        """
-        return self._judged(X)[:, 1]
-
-    def explain(self, X: Any) -> Rows:
-        """What each column adds to how odd a row is, shape (N, D), in the unit of the first score that says."""
-        x = self._enter(X)
-        parts = self.detector_.parts(x)
-        if parts is None:
-            raise UserError(f"none of the scores {', '.join(self.detector_.scores)} says which columns are odd.")
-        return parts.numpy()
-
-    def _judged(self, X: Any) -> Rows:
-        """(total, p) of each row, shape (N, 2)."""
-        x = self._enter(X)
-
-        def of(part: Tensor) -> Tensor:
-            found = self.detector_(part)
-            return torch.stack([found.total, found.p], dim=1)
-
-        return of_each(self._exact, x, of, self.seed_).numpy()
-
-    def _watch(self) -> None:
-        """Fit the scores on the rows that are known."""
-        train, held_out = (Split(InMemory(torch.from_numpy(rows))) for rows in self.known_.values())
-        data = Data("X", self.spec_, train, held_out, held_out)
-        with alike(self._exact, self.seed_):
-            self.detector_ = fitted(self._exact, data, self.scores, self.seed_)
-
-    def _offset(self, X: Any) -> float:
-        if self.contamination != "auto":
-            return float(np.percentile(self.score_samples(X), 100 * self.contamination))
+    def _allowed(self) -> float:
+        """The offset at which `false_alarms` of the rows held out, or none of few, are flagged."""
         totals = self.detector_.totals  # sorted
-        allowed = int(self.false_alarms * (len(totals) + 1)) - 1  # held-out rows that may be at least as odd
-        return -totals[-1 - min(max(allowed, 0), len(totals) - 1)].item()
+        as_odd = int(self.false_alarms * (len(totals) + 1)) - 1
+        return -totals[-1 - min(max(as_odd, 0), len(totals) - 1)].item()
 
-    def _take_up(self, run: Run, rows: dict[str, Any]) -> None:
-        if not rows:  # of a run that `lookalike train` made
-            data = open_run_data(run)
-            rows = {"train": _first(data.train, FITTED), "held_out": _first(data.valid, HELD_OUT)}
-        self.known_ = {name: rows[name] for name in KNOWN}
-        self._watch()
+    def _take_up(self, run: Run, rows: dict[str, Rows]) -> None:
+        super()._take_up(run, rows)
         if not hasattr(self, "offset_"):
-            self.offset_ = self._offset(None)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        state.pop("detector_", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if hasattr(self, "model_"):
-            self._watch()
-
-
-def _first(split: Split, n: int) -> Rows:
-    """n rows spread evenly over a split, shape (n, D)."""
-    rows: Rows = split.thinned(n).first(n)[0].numpy()
-    return rows
+            self.offset_ = self._allowed()

@@ -50,7 +50,7 @@ def save(estimator: Learner, folder: Path, overwrite: bool) -> Path:
         parameters["random_state"] = estimator.seed_
     names = getattr(estimator, "feature_names_in_", None)
     told: SavedEstimator = {
-        "estimator": type(estimator).__name__,
+        "estimator": public(type(estimator)),
         "parameters": parameters,
         "found": {name: getattr(estimator, name) for name in BESIDE if hasattr(estimator, name)},
         "names": None if names is None else [str(name) for name in names],
@@ -67,8 +67,9 @@ def save(estimator: Learner, folder: Path, overwrite: bool) -> Path:
     if estimator.figures_:
         run.log({"step": state.step, "seconds": 0.0, "split": "valid", **estimator.figures_})
     state.save(run)
-    if known := getattr(estimator, "known_", None):
-        write_atomically(folder / ESTIMATOR[1], safetensors.numpy.save(known))
+    if rows := estimator._beside():
+        rows = {name: np.ascontiguousarray(of) for name, of in rows.items()}  # a view is saved as what it views
+        write_atomically(folder / ESTIMATOR[1], safetensors.numpy.save(rows))
     write_atomically(folder / ESTIMATOR[0], content)
     return folder
 
@@ -101,8 +102,8 @@ def _read(file: Path, cls: type[Learner]) -> SavedEstimator:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({str(error).rstrip('.')}). Restore it from a copy.") from None
     kind = told["estimator"]
-    if kind != cls.__name__:
-        raise UserError(f"{file.parent} holds a {kind}, not a {cls.__name__}: load it by {kind}.load.")
+    if kind != public(cls):
+        raise UserError(f"{file.parent} holds a {kind}, not a {public(cls)}: load it by {kind}.load.")
     unknown = set(told["parameters"]) - {*parameters_of(cls)} | set(told["found"]) - {*BESIDE}
     if unknown:
         raise UserError(
@@ -119,7 +120,7 @@ def _of_run(cls: type[Learner], run: Run, model: Model) -> SavedEstimator:
     mixed = any(column.categories or column.date_format for column in run.spec.columns)
     step = int(run.checkpoints()[-1].name)
     return {
-        "estimator": cls.__name__,
+        "estimator": public(cls),
         "parameters": {"recipe": run.recipe.name},
         "found": {
             "mixed_": mixed, "n_features_in_": len(run.spec.columns), "n_steps_": step, "seed_": run.header["seed"],
@@ -127,6 +128,12 @@ def _of_run(cls: type[Learner], run: Run, model: Model) -> SavedEstimator:
         },
         "names": [column.name for column in run.spec.columns],
     }  # fmt: skip
+
+
+def public(cls: type[Learner]) -> str:
+    """The name by which a user imports it, below `lookalike.estimators`."""
+    module = cls.__module__.rpartition(".")[2]
+    return f"pyod.{cls.__name__}" if module == "pyod" else cls.__name__
 
 
 def _rows(file: Path) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def of_each(model: Model, x: Tensor, of: Callable[[Tensor], Tensor], seed: int) 
 @contextmanager
 def alike(model: Model, seed: int) -> Iterator[None]:
     """No gradients, and the noise of a seed, the same for each item of a batch."""
-    with LOCK, torch.inference_mode(), seeded(seed, model.device), Same():
+    with LOCK, torch.no_grad(), seeded(seed, model.device), Same():  # a search for codes takes gradients of its own
         yield
 
 

@@ -4,7 +4,8 @@
     a frame with words, categories, dates    a table, read as a file of it would be  back as a frame in its own words
 
 What was constant in training has nothing to learn and is not looked at: another value there is no error, as it is for
-a file, because a fold of a cross-validation often lacks what the next one has.
+a file, because a fold of a cross-validation often lacks what the next one has. A detector does look at it, and at words
+that are new.
 """
 
 from __future__ import annotations
@@ -67,24 +68,24 @@ def cut(n: int, held_out: float, seed: int) -> Parts:
     return order[most:], order[:most], order[:0]
 
 
-def entered(spec: Spec, X: Any, mixed: bool) -> Tensor:
-    """X, as `checked` gives it, as rows that a model takes, float64, shape (N, D)."""
+def entered(spec: Spec, X: Any, mixed: bool, strange: bool) -> Tensor:
+    """X, as `checked` gives it, as rows that a model takes, float64, shape (N, D).
+
+    Arguments:
+        strange: leave words and constants that training never saw for a score to find odd.
+    """
     if mixed:
-        known = {c.name: c.mean for c in spec.columns if c.std == 0 and not c.categories}
-        frame = X.set_axis([str(column) for column in X.columns], axis=1)
-        return rows_for(
-            spec, frame.assign(**{c: frame[c].where(frame[c].isna(), v) for c, v in known.items()}), name="X"
-        )[0]
+        X = X.set_axis([str(column) for column in X.columns], axis=1)
+        if not strange:
+            usual = {c.name: c.mean for c in spec.columns if c.std == 0 and not c.categories}
+            X = X.assign(**{name: X[name].where(X[name].isna(), value) for name, value in usual.items()})
+        return rows_for(spec, X, name="X", strange=strange)[0]
     x = torch.from_numpy(X)
-    whole = torch.tensor([not column.missing for column in spec.columns])
-    gaps = x.isnan().any(0) & whole
-    if gaps.any():
-        names = [column.name for column, gap in zip(spec.columns, gaps.tolist(), strict=True) if gap]
-        raise UserError(
-            f"X contains NaN in {some(names)}, where there was none in training: fill it, or fit with gaps."
-        )
+    gap = x.isnan().any(0).tolist()
+    if names := [c.name for c, gaps in zip(spec.columns, gap, strict=True) if gaps and not c.missing]:
+        raise UserError(f"X contains NaN in {some(names)}, where training had none: fill it, or fit on rows with gaps.")
     for i, column in enumerate(spec.columns):
-        if column.std == 0:
+        if column.std == 0 and not strange:
             x[:, i] = torch.where(x[:, i].isnan(), x[:, i], column.mean)
     return x
 
