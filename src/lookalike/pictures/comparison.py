@@ -12,13 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from ..spec import Spec
-from .chart import DATA, MODEL, PAGE_INK, figure_of, svg
+from .chart import DATA, INK, MODEL, PAGE_INK, figure_of, picture_of, svg
 from .columns import beside
 from .images import TILE, grid
 from .plane import clouds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#999933")
 """Okabe and Ito's, which every eye tells apart, and two more."""
@@ -77,9 +78,18 @@ class Race(NamedTuple):
 
 def spreads(names: Sequence[str], panels: Sequence[Panel]) -> str:
     """A panel for each figure and a line for each model: its seeds as dots, mean and spread, as an SVG element."""
+    return svg(_spreads(names, panels, PAGE_INK))
+
+
+def spreads_picture(names: Sequence[str], panels: Sequence[Panel]) -> Image.Image:
+    """The same in pixels."""
+    return picture_of(_spreads(names, panels, INK))
+
+
+def _spreads(names: Sequence[str], panels: Sequence[Panel], ink: str) -> Figure:
     across = min(ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
-    figure, axes = figure_of(down, across, 3.6, 0.75 + 0.24 * len(names), count=len(panels), ink=PAGE_INK)
+    figure, axes = figure_of(down, across, 3.6, 0.75 + 0.24 * len(names), count=len(panels), ink=ink)
     for i, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         for row, name in enumerate(names):
             if name in panel.dots:
@@ -90,9 +100,9 @@ def spreads(names: Sequence[str], panels: Sequence[Panel]) -> str:
         ax.set_yticks(range(len(names)), names if i % across == 0 else [""] * len(names))
         ax.tick_params(axis="y", length=0, labelsize=9)
         ax.grid(axis="both", color=DATA, alpha=0.2, linewidth=0.6)
-        ax.set_title(panel.title, fontsize=10, color=PAGE_INK, loc="left")
+        ax.set_title(panel.title, fontsize=10, color=ink, loc="left")
         _scale(ax, panel)
-    return svg(figure)
+    return figure
 
 
 def _dots(ax: Axes, row: int, dots: Dots) -> None:
@@ -102,7 +112,7 @@ def _dots(ax: Axes, row: int, dots: Dots) -> None:
     ax.plot(dots.values, [row] * len(dots.values), "o", color=colour, markersize=3, alpha=0.75, zorder=3)
     filled = "none" if dots.bound else colour
     marker = "<" if dots.bound else "o"
-    ax.plot([mean], [row], marker, color=colour, markerfacecolor=filled, markersize=6.5, zorder=4)
+    ax.plot([mean], [row], marker, color=colour, markerfacecolor=filled, markersize=8 if dots.bound else 6.5, zorder=4)
 
 
 def _scale(ax: Axes, panel: Panel) -> None:

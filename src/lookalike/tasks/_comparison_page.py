@@ -12,18 +12,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from ..disk import write_atomically
 from ..metrics.table import METRICS
 from ..page import Numbered, document, image, sentence
-from ..pictures.comparison import Dots, Panel, Race, race, side_by_side, spreads
+from ..pictures import stack
+from ..pictures.comparison import Dots, Panel, Race, race, side_by_side, spreads, spreads_picture
 from ..report import common_protocol
 from ..run import Run
 from ..training.progress import duration
 from ._advice import advice, better
 from ._comparison import Comparison, marked
 from ._job import MEASURED
+from ._output import png
 from ._ranking import Figure, figures, groups, tightest
 from .catalog import family
 
@@ -58,7 +61,7 @@ table.figures td.none { color: var(--faint); }
 
 
 def write_comparison(found: Comparison) -> Path:
-    """Write comparison.html, whole or not at all, and say where."""
+    """Write comparison.html, and comparison.png of its figures and samples; says where the page is."""
     page = _Page(found)
     sections = [
         page.head(),
@@ -74,6 +77,11 @@ def write_comparison(found: Comparison) -> Path:
     ]
     path = found.folder / "comparison.html"
     write_atomically(path, document(page.title, sections, STYLE).encode())
+    drawn = [spreads_picture(list(found.recipes), page.panels())] if page.panels() else []
+    samples, _ = page.side_by_side("samples")
+    drawn += [samples] if samples else []
+    if drawn:
+        write_atomically(found.folder / "comparison.png", png(stack(drawn)))
     return path
 
 
@@ -118,9 +126,7 @@ class _Page(Numbered):
         return f'<h2>Which to take</h2>\n{said}<p class="lead">{html.escape(how)}</p>\n' if said else ""
 
     def charts(self) -> str:
-        names = [name for name in CHARTED if self.told.get(name)]
-        names = [name for name in names if name != "mse" or "psnr" not in names]
-        panels = [panel for panel in map(self._panel, names) if panel.dots]
+        panels = self.panels()
         if not panels:
             return ""
         says = (
@@ -129,6 +135,12 @@ class _Page(Numbered):
         says += "measured alike, or a tie with it. A triangle is a bound: the true value lies to its left. "
         says += "The dotted line is what the truth would have; in the Fréchet distance, what training items have."
         return f"<h2>The figures</h2>\n{self.figure(spreads(list(self.found.recipes), panels), says)}"
+
+    def panels(self) -> list[Panel]:
+        """What is drawn of the figures."""
+        names = [name for name in CHARTED if self.told.get(name)]
+        names = [name for name in names if name != "mse" or "psnr" not in names]
+        return [panel for panel in map(self._panel, names) if panel.dots]
 
     def _panel(self, name: str) -> Panel:
         of = tightest(self.told, name) if name in ("nats", "bits_per_dim") else self.told[name]
@@ -173,7 +185,7 @@ class _Page(Numbered):
             bound = "≤ " if figure.kind == "lower bound" else ""
             kind = ' class="best"' if figure in among_best else ""
             cells.append(f"<td{kind}>{bound}{html.escape(_words(figure))}{mark}</td>")
-        unit = next((f", {figure.unit}" for figure in of if figure.unit), "")
+        unit = next((f", {figure.unit}" for figure in of if figure.unit not in ("", name)), "")
         says = METRICS[name].summary if name in METRICS else SAYS[name]
         head = html.escape(name.replace("_", " ") + unit)
         return f'<tr><td title="{html.escape(says)}">{head}</td>{"".join(cells)}</tr>'
@@ -189,6 +201,11 @@ class _Page(Numbered):
 
     def items(self, title: str, what: str) -> str:
         """Samples of one training of each recipe, or held-out items as it reconstructs them."""
+        picture, says = self.side_by_side(what)
+        return f"<h2>{title}</h2>\n{self.figure(image(picture, says), says)}" if picture else ""
+
+    def side_by_side(self, what: str) -> tuple[Image.Image | None, str]:
+        """The picture and what it shows, if any recipe made such."""
         made: dict[str, Tensor] = {}
         real: Tensor | None = None
         for name in self.found.recipes:
@@ -196,14 +213,13 @@ class _Page(Numbered):
             if what in kept:
                 made[name], real = kept[what], kept["x"]
         if real is None:
-            return ""
+            return None, ""
         samples = what == "samples"
         says = "Held-out items in the first row, and below what is left of each after a model's code and back."
         if samples:
             says = "Samples of one training of each; none of them is data."
             says += " The first row is held-out data." if self.found.data.spec.kind == "images" else ""
-        picture = side_by_side(self.found.data.spec, real, made, of="samples" if samples else "reconstructions")
-        return f"<h2>{title}</h2>\n{self.figure(image(picture, says), says)}"
+        return side_by_side(self.found.data.spec, real, made, of="samples" if samples else "reconstructions"), says
 
     def curves(self) -> str:
         panels = _races(self.found)
@@ -265,7 +281,9 @@ def _kept(found: Comparison, name: str, seed: int) -> dict[str, Tensor]:
 
 def _races(found: Comparison) -> list[Race]:
     """The validation figures of all trainings, and of models that have none their losses."""
-    logs = {name: [Run.open(found.run(name, r["seed"])).records() for r in found.of(name)] for name in found.recipes}
+    runs = {name: [found.run(name, result["seed"]) for result in found.of(name)] for name in found.recipes}
+    kept = {name: [run for run in of if (run / "run.json").is_file()] for name, of in runs.items()}
+    logs = {name: [Run.open(run).records() for run in of] for name, of in kept.items()}
     bounds = frozenset(r["recipe"] for r in found.results if r.get("can", {}).get("likelihood") == "bound")
     panels, shown = [], set()
     for figure in ("bits_per_dim", "mse"):

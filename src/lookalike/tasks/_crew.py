@@ -208,5 +208,5 @@ def clear(folder: Path) -> None:
             file.unlink()
 
 
-WRITTEN = ("compare.json", "comparison.html", "table.csv", "figures.csv", "figures.json", "data.npz", "data.csv")
+WRITTEN = ("compare.json", "comparison.html", "comparison.png", "table.csv", "figures.csv", "data.npz", "data.csv")
 """Files beside the runs."""
