@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import lookalike
 from lookalike.errors import UserError
@@ -81,7 +82,7 @@ def test_pictures_are_scored_with_their_names(tmp_path):
     found = pd.read_csv(tmp_path / "s.csv")
     assert len(found) == 180
     assert found["label"].nunique() == 10
-    assert any("no discriminator" in note for note in report.notes)
+    assert "surface" in report.json()["scores"]
 
 
 def test_what_cannot_be_is_said(run, tmp_path):
@@ -96,3 +97,71 @@ def test_what_cannot_be_is_said(run, tmp_path):
         anomaly(run, out=tmp_path / "s.png")
     assert (tmp_path / "old.csv").read_text() == "kept"
     assert [path.name for path in tmp_path.iterdir()] == ["old.csv"]
+
+
+def test_words_and_constants_never_seen_are_odd_and_said(run, tmp_path):
+    new = people(100, seed=4)
+    new.loc[3, "town"] = "Atlantis"
+    new.to_csv(tmp_path / "new.csv", index=False)
+    anomaly(run, str(tmp_path / "new.csv"), out=tmp_path / "s.csv")
+    found = pd.read_csv(tmp_path / "s.csv")
+    assert found["score"].idxmax() == 3
+    assert "town" in found["why"][3].split(",")[0]
+
+
+def test_a_long_table_is_scored_a_piece_at_a_time_and_alike(run, tmp_path, monkeypatch):
+    people(90, seed=5).to_csv(tmp_path / "new.csv", index=False)
+    anomaly(run, str(tmp_path / "new.csv"), out=tmp_path / "whole.csv")
+    monkeypatch.setattr("lookalike.tasks._pieces.PIECE", 32)
+    anomaly(run, str(tmp_path / "new.csv"), out=tmp_path / "pieces.csv")
+    with (tmp_path / "new.csv").open() as file:
+        monkeypatch.setattr("sys.stdin", file)
+        report = anomaly(run, "-", out=tmp_path / "stdin.csv")
+    whole, parts, stdin = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("whole", "pieces", "stdin"))
+    pd.testing.assert_frame_equal(whole.drop(columns="why"), parts.drop(columns="why"), rtol=1e-4, atol=1e-4)
+    pd.testing.assert_frame_equal(parts, stdin)
+    assert report.json()["n"] == 90
+
+
+def test_known_outliers_are_told_from_the_rest(run, tmp_path):
+    """What is odd here is common in one column: no distance tells it, examples do."""
+    new = people(200, seed=6)
+    new["height"] = 158.0
+    new["weight"] = (58 + np.random.default_rng(7).normal(0, 0.2, 200)).round(1)
+    new[:100].to_csv(tmp_path / "known.csv", index=False)
+    mixed = pd.concat([people(200, seed=8), new[100:]])
+    mixed.to_csv(tmp_path / "mixed.csv", index=False)
+    odd = np.repeat([False, True], [200, 100])
+
+    def right(**how):
+        out = tmp_path / f"{len(how)}.csv"
+        anomaly(run, str(tmp_path / "mixed.csv"), out=out, **how)
+        score = pd.read_csv(out)["score"]
+        return (score[odd].to_numpy()[:, None] > score[~odd].to_numpy()).mean()
+
+    assert right(known=str(tmp_path / "known.csv")) > 0.95 > right() + 0.2
+
+
+def test_a_series_is_scored_through_windows_a_line_a_row(tmp_path):
+    t = np.arange(600)
+    values = np.sin(t / 5) + 0.05 * np.random.default_rng(0).normal(size=600)
+    values[300:306] = 0.9  # no value by itself is odd
+    pd.DataFrame({"time": t, "value": values}).to_csv(tmp_path / "s.csv", index=False)
+    detect(str(tmp_path / "s.csv"), window=12, run=tmp_path / "run", out=tmp_path / "o.csv", steps=30, device="cpu")
+    found = pd.read_csv(tmp_path / "o.csv")
+    assert len(found) == 600
+    assert 297 <= found["score"].idxmax() <= 308
+    assert ((found["p"] > 0) & (found["p"] <= 1)).all()
+    anomaly(tmp_path / "run", str(tmp_path / "s.csv"), out=tmp_path / "again.csv")
+    np.testing.assert_allclose(pd.read_csv(tmp_path / "again.csv")["score"], found["score"], rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match="too few for windows of 200"):
+        detect(str(tmp_path / "s.csv"), window=200, run=tmp_path / "r2", out=tmp_path / "p.csv", steps=3)
+
+
+def test_the_oddest_pictures_are_drawn_beside_their_heat(tmp_path):
+    detect("digits", run=tmp_path / "run", out=tmp_path / "s.csv", picture=tmp_path / "heat.png", steps=2, device="cpu")
+    with Image.open(tmp_path / "heat.png") as picture:
+        colours = np.asarray(picture.convert("RGB")).astype(int)
+    assert (colours[..., 0] - colours[..., 2] > 60).any()  # red there is
+    with pytest.raises(UserError, match=r"heat.png exists"):
+        anomaly(tmp_path / "run", out=tmp_path / "t.csv", picture=tmp_path / "heat.png")

@@ -32,7 +32,7 @@ from .splits import split_or_all
 
 SPLITTING = ("split", "seed")
 OF_PICTURES = ("size", "channels", "binarize", *SPLITTING)
-OF_TABLES = ("columns", "label", *SPLITTING)
+OF_TABLES = ("columns", "label", "window", *SPLITTING)
 
 
 class Dataset(NamedTuple):
@@ -57,6 +57,7 @@ def open_data(
     binarize: Literal["dynamic", "threshold", "fixed-seed"] | None = None,
     columns: tuple[str, ...] | None = None,
     label: str | None = None,
+    window: Annotated[int | None, Range(2, 10_000)] = None,
     split: Annotated[tuple[float, ...] | None, Range(0, 1)] = None,
     seed: int = 0,
     like: Spec | None = None,
@@ -80,6 +81,7 @@ def open_data(
             all, threshold cuts at half.
         columns: of a table, the ones to learn.
         label: the column that holds the class; of pictures, in their metadata.csv.
+        window: of a table whose rows follow each other in time, how many of them are one item.
         split: fractions of train, valid and test; by default 0.8,0.1,0.1.
         seed: of the split.
         like: what a trained model was told of its data: the data is made to fit it, or refused.
@@ -92,7 +94,8 @@ def open_data(
         UserError: it is not there, is damaged, or makes no sense, or an option does not apply to it.
     """
     every = {
-        "size": size, "channels": channels, "binarize": binarize, "columns": columns, "label": label, "split": split,
+        "size": size, "channels": channels, "binarize": binarize, "columns": columns, "label": label,
+        "window": window, "split": split,
     }  # fmt: skip
     options = check(open_data, {name: value for name, value in every.items() if value is not None}, "data")
     options["seed"] = check(open_data, {"seed": seed}, "data")["seed"]
@@ -239,6 +242,7 @@ def _rows_like(
     *,
     label: str | None = None,
     labels: Any = None,
+    window: int | None = None,
     split: tuple[float, ...] | None = None,
     seed: int = 0,
     **_: Any,
@@ -246,6 +250,8 @@ def _rows_like(
     """New rows for a model, whose columns it knows; with labels, if these are there, of the classes it knows."""
     if like.kind == "images":
         raise _misfit(name, "rows", like)
+    if window is not None:
+        source = tables.windows(tables.frame_of(source), window)
     x, y, notes = tables.rows_for(like, source, name=name, label=label, labels=labels)
     parts = split_or_all(len(x), split, seed, "rows")
     train, valid, test = (Split(InMemory(x[chosen]), None if y is None else y[chosen]) for chosen in parts)

@@ -8,6 +8,7 @@ rows back in the user's own words, so that samples are a table like the one that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,7 +22,7 @@ from ..spec import Column, Kind, Spec
 from .base import Data, InMemory, Split, fingerprint
 from .columns import Reading, conform, measured, read_column, read_labels, read_numbers, some, to_words
 from .delimited import read_delimited
-from .splits import split_indices
+from .splits import FRACTIONS, split_indices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,7 @@ def open_table(
     split: tuple[float, ...] | None = None,
     seed: int = 0,
     parts: Parts | None = None,
+    window: int | None = None,
 ) -> Data:
     """A table of mixed columns, ready to learn from.
 
@@ -54,6 +56,8 @@ def open_table(
         label: the column that holds the class y of each row; it is not part of x.
         split: fractions of train, valid and test.
         parts: in place of a split, which rows are train, valid and test; the last two may be empty.
+        window: so many rows that follow each other are one item; splits are then stretches of time, none of which
+            shares a row with another.
 
     Returns:
         x float64, shape (N, columns); kind "points" for up to 3 columns of numbers without gaps.
@@ -62,9 +66,12 @@ def open_table(
         UserError: the file is no table, a name is no column of it, a value makes no sense, or nothing
             in it varies.
     """
-    frame = _frame(source)
+    frame = frame_of(source)
     if label is not None and label in (columns or ()):
         raise UserError(f"{name}: {label!r} is the label, so it cannot be one of the columns to learn.")
+    if window is not None:
+        frame = _series(frame, name, columns, label, window)
+        columns, parts = None, _stretches(len(frame), window, split, name)
     y, classes = (None, ()) if label is None else read_labels(label, frame[_known(frame, label, name)], name)
     chosen = [c for c in frame.columns if c != label] if columns is None else [_known(frame, c, name) for c in columns]
     readings = [read_column(column, frame[column], name) for column in chosen]
@@ -75,6 +82,38 @@ def open_table(
             if reading.column is None:
                 raise UserError(f"{name} has a column that a model cannot learn: {reading.note}.")
     return _assemble(readings, y, classes, name=name, split=split, seed=seed, parts=parts)
+
+
+def windows(frame: pd.DataFrame, n: int) -> pd.DataFrame:
+    """Rows i ... i + n - 1 as one, for each i: the columns a[0], b[0], ..., a[n - 1], b[n - 1]."""
+    import pandas as pd
+
+    shifted = [frame.shift(-k).add_suffix(f"[{k}]") for k in range(n)]
+    return pd.concat(shifted, axis=1).iloc[: len(frame) - n + 1]
+
+
+def _series(
+    frame: pd.DataFrame, name: str, columns: tuple[str, ...] | None, label: str | None, window: int
+) -> pd.DataFrame:
+    """Windows of a series; columns that only rise, as times do, are left out."""
+    if label is not None:
+        raise UserError(f"{name}: windows of several rows have no one label; leave out --label or --window.")
+    chosen = [_known(frame, column, name) for column in columns or frame.columns]
+    readings = {column: read_column(column, frame[column], name) for column in chosen}
+    kept = [c for c, (column, values, _) in readings.items() if column is not None and not (np.diff(values) > 0).all()]
+    if not kept:
+        raise UserError(f"{name} has no column to see through a window: {', '.join(chosen)} only rise, or are text.")
+    return windows(frame[kept], window)
+
+
+def _stretches(n: int, window: int, split: tuple[float, ...] | None, name: str) -> Parts:
+    """Train, valid and test as stretches of n windows, in that order, less those that reach into the next."""
+    shares = split or FRACTIONS
+    ends = [round(sum(shares[:i]) / sum(shares) * n) for i in range(4)]
+    if min(b - a for a, b in pairwise(ends)) <= window:
+        raise UserError(f"{name} has {n + window - 1} rows: too few for windows of {window}, a tenth of them held out.")
+    train, valid, test = (torch.arange(a, b - (window - 1) * (b < n)) for a, b in pairwise(ends))
+    return train, valid, test
 
 
 def open_rows(
@@ -142,7 +181,7 @@ def rows_for(
         if rows.shape[1] != len(known):
             raise UserError(f"{name} has {rows.shape[1]} columns, but the model takes {len(known)}: {some(known)}.")
         source = pd.DataFrame(rows, columns=known)
-    frame = _frame(source)
+    frame = frame_of(source)
     extra = [column for column in frame.columns if column not in known and column != label]
     found = [conform(c, frame[_known(frame, c.name, name)], name, strange=strange) for c in spec.columns]
     notes: tuple[str, ...] = (f"left out {some(extra)}, which the model does not know",) if extra else ()
@@ -170,7 +209,7 @@ def to_frame(spec: Spec, x: Tensor) -> pd.DataFrame:
     return pd.concat([to_words(column, values) for column, values in zip(spec.columns, rows.T, strict=True)], axis=1)
 
 
-def _frame(source: Path | pd.DataFrame) -> pd.DataFrame:
+def frame_of(source: Path | pd.DataFrame) -> pd.DataFrame:
     """The table as a frame with text for names, each its own."""
     import pandas as pd
 

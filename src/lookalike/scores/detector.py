@@ -25,7 +25,7 @@ from .exposure import Exposure
 from .seen import Seen
 from .table import SCORES
 
-DEFAULT = ("neighbours", "crowd", "forest", "surface", "surface-crowd", "critic")
+DEFAULT = ("neighbours", "crowd", "forest", "surface", "surface-crowd")
 """Of these, those that a model can give in some passes."""
 
 LEARNT_FROM = 2000

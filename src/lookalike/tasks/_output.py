@@ -6,15 +6,16 @@ write, is settled before any work is done. A file or a folder appears whole or n
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 from torch import Tensor
@@ -83,6 +84,21 @@ def write(path: Path, content: bytes) -> None:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}.") from None
     write_atomically(path, content)
+
+
+@contextlib.contextmanager
+def growing(path: Path) -> Iterator[TextIO]:
+    """A text file to be written as its lines come; it appears whole, or not at all."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        beside.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}.") from None
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_folder(path: Path, x: Tensor, names: Sequence[str] = ()) -> None:

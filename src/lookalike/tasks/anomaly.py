@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
-from ..data.base import Data, Split
+from ..data.base import Data
 from ..errors import UserError, nearest
 from ..models.base import Model
 from ..options import Range
+from ..pictures.heat import heat
 from ..report import Report
 from ..run import Run
 from ..scores.base import UnfitError
@@ -19,7 +21,8 @@ from ..scores.detector import Detector, Scored
 from ..scores.table import SCORES
 from ..spec import Spec
 from ._common import open_run, open_run_data
-from ._output import counter, csv, label_words, output, write
+from ._output import counter, growing, output, png, write
+from ._pieces import Piece, pieces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,8 +32,24 @@ FITTED = 10_000
 HELD_OUT = 10_000
 SHOWN = 10
 """Oddest items that are printed."""
+PICTURED = 16
+"""Oddest images that are drawn."""
 REASONS = 3
 """Columns or places named for each item."""
+
+
+class Asked(NamedTuple):
+    """What is flagged, and where it goes.
+
+    Arguments:
+        path: of the .csv. picture: of the heat map, or None.
+        false_alarms, contamination: as `anomaly`.
+    """
+
+    path: Path
+    picture: Path | None
+    false_alarms: float
+    contamination: float | None
 
 
 def anomaly(
@@ -38,10 +57,12 @@ def anomaly(
     data: str | None = None,
     *,
     score: tuple[str, ...] | None = None,
+    known: str | None = None,
     false_alarms: Annotated[float, Range(0, 1)] = 0.01,
     contamination: Annotated[float | None, Range(0, 1)] = None,
     split: Literal["auto", "all", "test", "valid", "train"] = "auto",
     out: Path | None = None,
+    picture: Path | None = None,
     overwrite: bool = False,
     seed: int = 0,
     device: str = "auto",
@@ -51,41 +72,82 @@ def anomaly(
 
     A .csv holds a line an item: which it is, its score (higher is odder), p, the chance that an item like the training
     items is at least as odd, whether it is flagged, each score by itself, and the columns that speak most against it.
-    p is counted on the validation split, which the model was not trained on.
+    p is counted on the validation split, which the model was not trained on. A table in text is read and scored a piece
+    at a time, from stdin where its name is -.
 
     Example:
         lookalike anomaly runs/table new.csv -o scores.csv
-        lookalike anomaly runs/photos photos/ --score reconstruction --false-alarms 0.001 -o scores.csv
+        lookalike anomaly runs/photos photos/ --score reconstruction --false-alarms 0.001 --picture heat.png
+        lookalike anomaly runs/table new.csv --known frauds.csv -o scores.csv
 
     Arguments:
         run: folder of the trained model.
-        data: name or path of other data of the same kind; the run's own where it is left out.
-        score: names of scores, averaged by rank, as `lookalike catalog` lists them; by default those that suit the
-            model.
+        data: name or path of other data of the same kind, or - for a table from stdin; the run's own where it is left
+            out.
+        score: names of scores, averaged, as `lookalike catalog` lists them; by default those that suit the model.
+        known: data that are known to be odd, a few will do: scores count by how well they tell these from the rest.
         false_alarms: items are flagged whose p is at most this.
         contamination: flag this share of the items in place of that, the oddest ones.
         split: which items; auto takes all of data that is named, and the test split of the run's own.
         out: where to, a name that ends in .csv; by default scores.csv in the run folder.
+        picture: of images, where to draw the oddest beside which of their pixels are odd, a name that ends in .png.
         overwrite: replace what is there.
         seed: of what is drawn.
         device: auto, cpu, cuda or mps.
 
     Raises:
-        UserError: an unknown score, or one that the model cannot give; the output exists; the data do not fit.
+        UserError: an unknown score, or one that the model cannot give; an output exists; the data do not fit.
     """
-    path, _ = output(out, Run.open(run).path / "scores.csv", (".csv",), overwrite=overwrite)
-    opened, model, _ = open_run(run, device)
-    detector = fitted(model, open_run_data(opened), score, seed)
-    found = open_run_data(opened, data, **how)
+    opened = Run.open(run)
+    asked = outputs(opened.spec, opened.path, out, picture, false_alarms, contamination, overwrite=overwrite)
+    opened, model, _ = open_run(opened, device)
+    detector = fitted(model, open_run_data(opened), score, seed, known_of(opened, known, seed))
+    how = like_the_run(opened, how)
     chosen = ("all" if data is not None else "test") if split == "auto" else split
-    items = found.items if chosen == "all" else found.splits[chosen]
-    if not len(items):
-        raise UserError(f"{found.name} has no {chosen} items to score.")
-    return scored(opened, found, detector, items, path, chosen, false_alarms, contamination, seed)
+    named = opened.header["data"]["name"] if data is None else str(data)
+    return scored(opened, named, detector, pieces(opened, data, chosen, seed, how), asked, chosen, how.get("window"))
 
 
-def fitted(model: Model, data: Data, names: Sequence[str] | None, seed: int) -> Detector:
-    """A detector that knows the training items of data, and how odd its validation items are."""
+def outputs(
+    spec: Spec,
+    folder: Path,
+    out: Path | None,
+    picture: Path | None,
+    false_alarms: float,
+    contamination: float | None,
+    *,
+    overwrite: bool,
+) -> Asked:
+    """Where to write, settled before any work.
+
+    Raises:
+        UserError: something is there; another ending; a picture of what are no images.
+    """
+    path, _ = output(out, folder / "scores.csv", (".csv",), overwrite=overwrite)
+    if picture is not None:
+        if spec.kind != "images":
+            raise UserError("--picture shows which pixels are odd, and these are rows: their columns are in the .csv.")
+        picture, _ = output(picture, picture, (".png",), overwrite=overwrite)
+    return Asked(path, picture, false_alarms, contamination)
+
+
+def like_the_run(run: Run, how: dict[str, Any]) -> dict[str, Any]:
+    """Options of data, with the window that the run was trained with."""
+    window = run.header["data"]["options"].get("window")
+    return how if window is None else {**how, "window": window}
+
+
+def known_of(run: Run, known: str | None, seed: int) -> Tensor | None:
+    """Items that are known to be odd."""
+    if known is None:
+        return None
+    return torch.cat([piece.x for piece in pieces(run, known, "all", seed, like_the_run(run, {}))])
+
+
+def fitted(
+    model: Model, data: Data, names: Sequence[str] | None, seed: int, outliers: Tensor | None = None
+) -> Detector:
+    """A detector that knows the training items of data, how odd its validation items are, and items that are odd."""
     for name in names or ():
         if name not in SCORES:
             raise UserError(f"there is no score {name!r}.{nearest(name, SCORES)} There are: {', '.join(SCORES)}.")
@@ -95,59 +157,139 @@ def fitted(model: Model, data: Data, names: Sequence[str] | None, seed: int) -> 
         raise UserError(f"this model cannot be asked for that score: {why}. There are: {', '.join(SCORES)}.") from None
     x, _ = data.train.thinned(FITTED).first(FITTED, seed)
     held_out, _ = data.valid.thinned(HELD_OUT).first(HELD_OUT, seed)
-    detector.fit(x, held_out)
+    detector.fit(x, held_out, outliers)
     return detector
 
 
 def scored(
     run: Run,
-    data: Data,
+    name: str,
     detector: Detector,
-    items: Split,
-    path: Path,
+    items: Iterable[Piece],
+    asked: Asked,
     split: str,
-    false_alarms: float,
-    contamination: float | None,
-    seed: int,
+    window: int | None = None,
 ) -> Report:
-    """Scores of items written to a .csv file, and the oddest of them."""
+    """Scores of items written to a .csv file as they come, and the oddest of them.
+
+    Arguments:
+        name: of the data.
+        window: rows that were one item; the .csv is then of rows.
+    """
     import pandas as pd
 
-    frames, labels, told = [], [], counter("scoring")
-    for x, y in items.all(chunk=10_000, seed=seed):
-        frames.append(_frame(run.spec, detector(x), detector.parts(x)))
-        labels += [] if y is None else label_words(data.spec, y)
-        told(sum(map(len, frames)), len(items))
-    frame = pd.concat(frames, ignore_index=True)
-    frame.insert(0, "item", range(len(frame)))
-    if split == "all" and any(data.names):
-        frame.insert(1, "name", data.names)
-    if labels:
-        frame["label"] = labels
-    cut = _cut(frame, false_alarms, contamination)
-    write(path, csv(frame))
-    oddest = frame.sort_values("score", ascending=False, kind="stable").head(SHOWN)
-    shown = [c for c in ("item", "name", "score", "p", "why", "label") if c in frame]
-    notes = [f"left out {name}: {why}" for name, why in detector.left_out.items()]
+    oddest = Oddest(PICTURED if asked.picture else 0)
+    frames = _frames(run.spec, detector, items, oddest)
+    if window is not None:
+        frames = iter([_of_rows(pd.concat(list(frames)), window)])
+    n = flagged = 0
+    top: pd.DataFrame | None = None
+    with growing(asked.path) as file:
+        for frame in _flagged(frames, asked):
+            file.write(frame.to_csv(index=False, header=n == 0, lineterminator="\n"))
+            n, flagged = n + len(frame), flagged + int(frame["odd"].sum())
+            best = frame if top is None else pd.concat([top, frame])
+            top = best.sort_values("score", ascending=False, kind="stable").head(SHOWN)
+    assert top is not None
+    files = [str(asked.path)]
+    if asked.picture is not None:
+        x, parts = oddest.found()
+        write(asked.picture, png(heat(x, parts)))
+        files.append(str(asked.picture))
+    what = "rows" if window else "items"
+    shown = [c for c in ("item", "name", "score", "p", "why", "label") if c in top]
     return Report(
-        title=f"{int(frame['odd'].sum())} of {len(frame)} items of {data.name} are flagged: {cut}",
-        facts={"run": str(run.path), "data": data.name, "split": split, "n": len(frame)}
-        | {"scores": list(detector.scores), "flagged": int(frame["odd"].sum())},
-        rows=[{name: _plain(row[name]) for name in shown} for _, row in oddest.iterrows()],
-        files=[str(path)],
-        notes=notes,
+        title=f"{flagged} of {n} {what} of {name} are flagged: {_why_flagged(asked)}",
+        facts={"run": str(run.path), "data": name, "split": split, "n": n}
+        | {"scores": list(detector.scores), "flagged": flagged},
+        rows=[{column: _plain(row[column]) for column in shown} for _, row in top.iterrows()],
+        files=files,
+        notes=[f"left out {score}: {why}" for score, why in detector.left_out.items()],
     )
 
 
-def _cut(frame: pd.DataFrame, false_alarms: float, contamination: float | None) -> str:
-    """Flags the odd ones, and says by what."""
-    if contamination is None:
-        frame.insert(len(frame.columns), "odd", (frame["p"] <= false_alarms).astype(int))
-        return f"an item like the training items is so with a chance of {false_alarms:g}"
-    n = round(contamination * len(frame))
-    frame.insert(len(frame.columns), "odd", 0)
-    frame.loc[frame["score"].nlargest(n).index, "odd"] = 1
-    return f"the oddest {contamination:.1%}"
+class Oddest:
+    """The oddest items so far, and what is odd about them; `keep` of them.
+
+    The rest is not held.
+    """
+
+    def __init__(self, keep: int) -> None:
+        self.keep = keep
+        self.total, self.x, self.parts = torch.empty(0), torch.empty(0), torch.empty(0)
+
+    def see(self, total: Tensor, x: Tensor, parts: Tensor | None) -> None:
+        if not self.keep or parts is None:
+            return
+        joined = [
+            torch.cat([a, b]) if len(a) else b for a, b in ((self.total, total), (self.x, x), (self.parts, parts))
+        ]
+        best = joined[0].argsort(descending=True, stable=True)[: self.keep]
+        self.total, self.x, self.parts = (of[best] for of in joined)
+
+    def found(self) -> tuple[Tensor, Tensor]:
+        """Images and the share of each pixel in what is odd about them, both (keep, C, H, W).
+
+        Raises:
+            UserError: no score tells of pixels.
+        """
+        if not len(self.x):
+            raise UserError("none of these scores tells which pixels are odd; ask for reconstruction or neighbours.")
+        return self.x, self.parts
+
+
+def _frames(spec: Spec, detector: Detector, items: Iterable[Piece], oddest: Oddest) -> Iterator[pd.DataFrame]:
+    """Scores of each piece, a line an item."""
+    done, told = 0, counter("scoring")
+    for x, labels, names in items:
+        found, parts = detector(x), detector.parts(x) if spec.columns or oddest.keep else None
+        oddest.see(found.total, x.cpu(), parts)
+        frame = _frame(spec, found, parts)
+        frame.insert(0, "item", range(done, done + len(x)))
+        if names:
+            frame.insert(1, "name", names)
+        if labels:
+            frame["label"] = labels
+        done += len(x)
+        told(done, done)
+        yield frame
+    if not done:
+        raise UserError("there are no items to score.")
+
+
+def _flagged(frames: Iterator[pd.DataFrame], asked: Asked) -> Iterator[pd.DataFrame]:
+    """Frames with their odd ones flagged; a share of all can only be told when all are there."""
+    import pandas as pd
+
+    if asked.contamination is None:
+        for frame in frames:
+            frame.insert(len(frame.columns), "odd", (frame["p"] <= asked.false_alarms).astype(int))
+            yield frame
+        return
+    whole = pd.concat(list(frames), ignore_index=True)
+    whole.insert(len(whole.columns), "odd", 0)
+    whole.loc[whole["score"].nlargest(round(asked.contamination * len(whole))).index, "odd"] = 1
+    yield whole
+
+
+def _why_flagged(asked: Asked) -> str:
+    if asked.contamination is None:
+        return f"an item like the training items is so with a chance of {asked.false_alarms:g}"
+    return f"the oddest {asked.contamination:.1%}"
+
+
+def _of_rows(frame: pd.DataFrame, window: int) -> pd.DataFrame:
+    """Scores of windows as those of rows: of each the mean over the windows that hold it.
+
+    p is twice their mean, which is a p-value however the windows depend on each other: Vovk & Wang (2020), "Combining
+    p-values via averaging", Biometrika 107, 791-808, arXiv:1212.4966.
+    """
+    numbers = frame.drop(columns=["item", "why"], errors="ignore").reset_index(drop=True)
+    padded = numbers.reindex(range(len(numbers) + window - 1))
+    rows = padded.rolling(window, min_periods=1).mean()
+    rows["p"] = (2 * rows["p"]).clip(upper=1)
+    rows.insert(0, "item", range(len(rows)))
+    return rows
 
 
 def _frame(spec: Spec, found: Scored, parts: Tensor | None) -> pd.DataFrame:
