@@ -98,12 +98,14 @@ class _Tasks(click.Group):
     """The tasks as sub-commands, imported only when called: torch takes a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [m.name for m in pkgutil.iter_modules([str(HERE / "tasks")]) if not m.name.startswith("_")]
+        names = [m.name for m in pkgutil.iter_modules([str(HERE / "tasks")]) if not m.name.startswith("_")]
+        return [name.replace("_", "-") for name in names]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx):
             return None
-        task = getattr(importlib.import_module(f"lookalike.tasks.{name}"), name)
+        module = name.replace("-", "_")
+        task = getattr(importlib.import_module(f"lookalike.tasks.{module}"), module)
         return _Train(name, task) if name == "train" else _Task(name, task)
 
     def resolve_command(
@@ -264,8 +266,9 @@ def _told(value: Any) -> str:
 
 def _summary(task: str) -> str:
     """The first line of a task's docstring, read without importing it."""
-    tree = ast.parse((HERE / "tasks" / f"{task}.py").read_text())
-    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == task)
+    module = task.replace("-", "_")
+    tree = ast.parse((HERE / "tasks" / f"{module}.py").read_text())
+    function = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == module)
     return (ast.get_docstring(function) or "").partition("\n")[0]
 
 

@@ -181,7 +181,7 @@ def split_pictures(
         notes=(*pictures.notes, *([BINARIZED[binarize]] if binarize else [])),
         fingerprint=digest.hexdigest(),
         order=order,
-        names=tuple(pictures.names[i] for i in order.sort().values.tolist()) if pictures.names else (),
+        names=tuple(pictures.names[i] for i in order.unique().tolist()) if pictures.names else (),
     )
 
 

@@ -5,11 +5,16 @@
     salt-pepper   a share is black or white (rows: 2 deviations off)            h = -1 or 1
     gaussian      noise of a deviation is added, and clipped to what images can be
     blur          a Gaussian window of a deviation, in pixels
-    shrink2, 4    means of 2x2 or 4x4 pixels, enlarged again by cubic interpolation
+    shrink2, 4    means of 2x2 or 4x4 pixels
     grey          the luminance in place of the colours
 
-Blur, shrinking and grey are linear maps v = A x, which `observe` gives with gradients and `lift` brings back to the
-shape of x; noise is what is drawn. h = 0 is grey in images and the mean in rows: no value of its own, unlike the
+Blur, shrinking and grey are linear maps v = A x, which `observe` gives with gradients; `lift` brings v back to the
+shape of x as well as can be without knowing more. A network is given that, so that it has only the rest to learn:
+
+    blur          Wiener's inverse, A / (A^2 + 0.001) in frequencies, of v with a little noise, as photos have it
+    shrink2, 4    cubic interpolation, corrected until it shrinks to v (Irani & Peleg 1991)
+
+Noise is what is drawn. h = 0 is grey in images and the mean in rows: no value of its own, unlike the
 black of Vincent et al. (2010), "Stacked denoising autoencoders", JMLR 11, section 3.3, whose masking, salt-and-pepper
 and Gaussian noise these are.
 """
@@ -31,6 +36,14 @@ Damage = Literal["masking", "box", "salt-pepper", "gaussian", "blur", "shrink2",
 
 VOID = 0.5
 """The intensity of a pixel that is not there: 0 at the door."""
+BALANCE = 1e-3
+"""Of noise and image in Wiener's inverse."""
+SMOOTHINGS = 8
+"""Times that void pixels become the mean of those around them."""
+GRAIN = 0.01
+"""Deviation of the noise of blurred images: without any, the inverse alone would be perfect, and be of no use."""
+ROUNDS = 5
+"""Of back-projection."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """Of red, green and blue (ITU-R BT.601)."""
 OFF = 2.0
@@ -94,15 +107,54 @@ def blur(x: Tensor, std: Tensor, most: float) -> Tensor:
     return F.conv2d(h, weight.view(B * C, 1, -1, 1), groups=B * C).view(B, C, H, W)
 
 
+def unblur(v: Tensor, std: Tensor, most: float) -> Tensor:
+    """Wiener's inverse of `blur`, within [0, 1]."""
+    reach = math.ceil(3 * most) + 3
+    v = F.pad(v, 4 * (reach,), "replicate")
+    gain = v.new_ones(1)
+    for axis in (2, 3):  # of a Gaussian window cut off far out: its own transform
+        frequency = torch.fft.fftfreq(v.shape[axis], device=v.device).view(-1, *[1] * (3 - axis))
+        gain = gain * (-2 * (math.pi * std * frequency).square()).exp()
+    found = torch.fft.ifft2(torch.fft.fft2(v) * gain / (gain.square() + BALANCE)).real
+    return found[..., reach:-reach, reach:-reach].clamp(0, 1)
+
+
+def fill(h: Tensor, void: Tensor) -> Tensor:
+    """Images whose void pixels are means of those around them, near ones first.
+
+    Arguments:
+        h: (B, C, H, W). void: bool, (B, 1, H, W).
+    """
+    there = (~void).to(h.dtype)
+    levels = [(h * there, there)]
+    while max(levels[-1][0].shape[2:]) > 1:
+        levels.append(tuple(F.avg_pool2d(of, 2, ceil_mode=True) for of in levels[-1]))  # type: ignore[arg-type]
+    below = levels[-1][0] / levels[-1][1].clamp(min=1e-6)
+    for total, weight in reversed(levels[:-1]):
+        wide = F.interpolate(below, size=total.shape[2:], mode="bilinear", align_corners=False)
+        below = torch.where(weight > 0, total / weight.clamp(min=1e-6), wide)
+    for _ in range(SMOOTHINGS):
+        around = F.avg_pool2d(F.pad(below, (1, 1, 1, 1), "replicate"), 3, stride=1)
+        below = torch.where(void, around, below)
+    return below
+
+
 def shrink(x: Tensor, factor: int) -> Tensor:
     """Means of factor x factor pixels; a side that is no multiple is rounded up."""
     H, W = x.shape[2:]
     return F.adaptive_avg_pool2d(x, (math.ceil(H / factor), math.ceil(W / factor)))
 
 
-def enlarge(v: Tensor, size: Sequence[int]) -> Tensor:
-    """Cubic interpolation to (H, W), within [0, 1]."""
-    return F.interpolate(v, size=tuple(size), mode="bicubic", align_corners=False).clamp(0, 1)
+def enlarge(v: Tensor, size: Sequence[int], rounds: int = 0) -> Tensor:
+    """Cubic interpolation to (H, W), within [0, 1], and so many rounds of what `shrink` of it lacks."""
+
+    def cubic(v: Tensor) -> Tensor:
+        return F.interpolate(v, size=tuple(size), mode="bicubic", align_corners=False)
+
+    x = cubic(v).clamp(0, 1)
+    for _ in range(rounds):
+        x = (x + cubic(v - F.adaptive_avg_pool2d(x, v.shape[2:]))).clamp(0, 1)
+    return x
 
 
 def grey(x: Tensor) -> Tensor:
@@ -112,7 +164,11 @@ def grey(x: Tensor) -> Tensor:
 
 
 def _shrunk(factor: int) -> Callable[[Tensor, Tensor, float], Tensor]:
-    return lambda x, _, __: enlarge(shrink(x, factor), x.shape[2:])
+    return lambda x, _, __: enlarge(shrink(x, factor), x.shape[2:], ROUNDS)
+
+
+def _blurred(x: Tensor, std: Tensor, most: float) -> Tensor:
+    return unblur(blur(x, std, most) + GRAIN * torch.randn_like(x), std, most)
 
 
 KINDS: Mapping[str, Kind] = {
@@ -127,7 +183,7 @@ KINDS: Mapping[str, Kind] = {
         lambda x, a, _: (x + a * torch.randn_like(x)).clamp(0, 1),
         rows=True,
     ),
-    "blur": Kind("a Gaussian window of a deviation in pixels", 1.5, blur),
+    "blur": Kind("a Gaussian window of a deviation in pixels", 1.5, _blurred),
     "shrink2": Kind("half the size", 0.0, _shrunk(2)),
     "shrink4": Kind("a quarter of the size", 0.0, _shrunk(4)),
     "grey": Kind("no colours", 0.0, lambda x, _, __: grey(x).expand_as(x)),
@@ -212,8 +268,10 @@ def observe(name: str, x: Tensor, amount: float) -> Tensor:
     return grey(x) if name == "grey" else x
 
 
-def lift(name: str, v: Tensor, shape: Sequence[int]) -> Tensor:
+def lift(name: str, v: Tensor, shape: Sequence[int], amount: float = 0.0) -> Tensor:
     """v = A x as an image of `shape`, (C, H, W): what a network is given."""
+    if name == "blur":
+        return unblur(v, v.new_full((len(v), 1, 1, 1), amount), amount) if amount else v
     if name in ("shrink2", "shrink4"):
-        return enlarge(v, shape[1:])
+        return enlarge(v, shape[1:], ROUNDS)
     return v.expand(-1, shape[0], -1, -1) if name == "grey" else v

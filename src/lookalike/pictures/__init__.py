@@ -16,6 +16,7 @@ from .columns import agreement, marginals
 from .curves import curves
 from .images import grid, pairs, stack, to_bytes
 from .plane import LogDensity, moves, paths, points
+from .repairs import repairs
 
 __all__ = [
     "agreement",
@@ -29,6 +30,7 @@ __all__ = [
     "paths",
     "points",
     "ready",
+    "repairs",
     "show",
     "stack",
     "to_bytes",

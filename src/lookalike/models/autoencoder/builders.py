@@ -158,8 +158,8 @@ def restorer(
         amount: of masking, salt-pepper and box the share, of gaussian the deviation in [0, 1], of blur the deviation in
             pixels; by default 0.3, a box of 0.25, a blur of 1.5.
         blind: draw the amount of each item, up to that, so that less of it is repaired as well.
-        network: your own, from (B, C, H, W) to the same.
+        network: your own, from (B, C + 1, H, W), the last channel 1 where a pixel is void, to (B, C, H, W).
     """
     channels = spec.shape[0]
     damage = Corruption(Door(spec), corruption, amount, blind=blind)
-    return Restorer(spec, network or UNet(channels, channels, width, levels, depth), damage)
+    return Restorer(spec, network or UNet(channels + 1, channels, width, levels, depth), damage)
