@@ -26,7 +26,7 @@ from lookalike.tasks._comparison_page import write_comparison
 from lookalike.tasks._crew import Crew, _without_result, fitting
 from lookalike.tasks._job import Job, main, work
 from lookalike.tasks._lineup import lineup
-from lookalike.tasks.compare import compare
+from lookalike.tasks.compare import _kept, compare
 from lookalike.training.progress import Line
 
 MEASURING = {"samples": 20, "importance_samples": 2, "limit": 20, "features": "auto"}
@@ -149,6 +149,14 @@ def test_images_with_labels_points_and_one_seed_have_a_page_too(tmp_path):
     assert "One seed was trained" in page.text
     np.save(tmp_path / "points.npy", draw.normal(size=(80, 2)))
     assert "What they make" in read(write_comparison(compared(tmp_path / "p", tmp_path / "points.npy", ("ppca",)))).text
+
+
+def test_an_array_and_a_frame_are_the_same_data_to_every_process(table, tmp_path):
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(80, 3)), np.arange(80) % 2
+    for given in (x, (x, y), pd.read_csv(table)):
+        assert open_data(_kept(tmp_path, given)).fingerprint == open_data(given).fingerprint
+    assert _kept(tmp_path, str(table)) == str(table)
 
 
 def test_a_process_that_ends_without_a_result_has_its_sentence(tmp_path):

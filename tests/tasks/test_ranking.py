@@ -35,7 +35,7 @@ def result(recipe: str, seed: int, **values: Any) -> dict[str, Any]:
 
 
 def test_figures_differ_beyond_students_spread_and_else_tie() -> None:
-    """By hand: of two seeds each, both with deviation s, t has 2 degrees of freedom and s is the error of the difference."""
+    """By hand: two seeds each, both with deviation s: t has 2 degrees of freedom, and s is the error of a difference."""
     a = figure("a", 0.0, 0.2)
     s = 0.2 / math.sqrt(2)
     edge = STUDENT[1] * s
@@ -74,7 +74,7 @@ def test_advice_follows_from_the_figures_and_turns_with_them() -> None:
     def says(good: float, poor: float) -> str:
         of = [result("x", s, odd_items=good + 0.001 * s) for s in (0, 1, 2)]
         of += [result("y", s, odd_items=poor + 0.001 * s) for s in (0, 1, 2)]
-        (one,) = advice(of)
+        (one,) = advice(of, "table")
         assert one.want == "For anomaly scores"
         return one.says
 
@@ -88,13 +88,21 @@ def test_advice_ranks_exact_figures_first_and_bounds_among_themselves() -> None:
     bound = ("lower bound", {"estimator": "ELBO"})
     of = [result(name, s, nats=value + 0.01 * s) for s in (0, 1) for name, value in (("a", 3.0), ("b", 9.0))]
     of += [result("v", s, nats=(1.0 + 0.01 * s, *bound)) for s in (0, 1)]
-    (one,) = advice(of)
+    (one,) = advice(of, "table")
     assert "Of those with an exact figure: take `a`" in one.says
     assert "not to be ranked with the former: `v` is the only one" in one.says
     assert "The bound of `v` is below what is exact of `a`" in one.says
     of[-1]["figures"]["test"]["nats"]["value"] = of[-2]["figures"]["test"]["nats"]["value"] = 50.0
-    (one,) = advice(of)
+    (one,) = advice(of, "table")
     assert "is below what is exact" not in one.says
+
+
+def test_samples_of_rows_are_judged_by_neighbours_and_those_of_images_by_their_features() -> None:
+    """In the units of rows a Gaussian has the Fréchet distance of a perfect model."""
+    of = [result("gauss", s, frechet_distance=0.1, two_sample_accuracy=0.7 + 0.001 * s) for s in (0, 1)]
+    of += [result("flow", s, frechet_distance=0.2, two_sample_accuracy=0.5 + 0.001 * s) for s in (0, 1)]
+    assert "take `flow`" in advice(of, "table")[0].says
+    assert "take `gauss`" in advice(of, "images")[0].says
 
 
 def test_the_choice_is_made_on_the_validation_split_and_the_value_told_is_of_the_test_split() -> None:
@@ -103,20 +111,20 @@ def test_the_choice_is_made_on_the_validation_split_and_the_value_told_is_of_the
         name = one["recipe"]
         told = {**one["figures"]["valid"]["odd_items"], "value": {"a": 0.51, "b": 0.99}[name]}
         one["figures"] = {**one["figures"], "test": {"odd_items": told}}
-    (said,) = advice(of)
+    (said,) = advice(of, "table")
     assert said.says.startswith("take `a`, because")
     assert "AUROC of 0.51" in said.says
 
 
 def test_one_is_warned_of_copies_failures_and_single_seeds() -> None:
     of = [result("a", 0, copying=0.9), {"recipe": "b", "seed": 0, "error": "no."}]
-    (said,) = advice(of)
+    (said,) = advice(of, "table")
     assert said.want == "Beware"
     assert "Samples of `a` are nearer to training items" in said.says
     assert "`b` came to their end" in said.says
     assert "One seed" in said.says
-    assert not advice([result("a", s, copying=0.5) for s in (0, 1)])
-    assert "One seed" in advice([{"recipe": "b", "seed": 0, "error": "no."}])[0].says
+    assert not advice([result("a", s, copying=0.5) for s in (0, 1)], "points")
+    assert "One seed" in advice([{"recipe": "b", "seed": 0, "error": "no."}], "images")[0].says
 
 
 def test_figures_come_back_from_what_was_saved_infinities_too() -> None:

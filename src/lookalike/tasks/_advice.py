@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..metrics.table import METRICS
+from ..spec import Kind
 from ._ranking import Figure, best, differ, figures, groups
 
 OWN: Mapping[str, Literal["higher", "lower"]] = {
@@ -83,14 +84,13 @@ class Advice:
     says: str
 
 
-def advice(results: Sequence[Mapping[str, Any]]) -> list[Advice]:
-    """What to take for what, and what to beware of, from the results of jobs."""
+def advice(results: Sequence[Mapping[str, Any]], kind: Kind) -> list[Advice]:
+    """What to take for what, and what to beware of, from the results of jobs on that kind of data."""
     chosen, told = figures(results, "valid"), figures(results, "test")
     facts = {result["recipe"]: result for result in results if "figures" in result}
     found = []
-    images = any("psnr" in r["figures"]["test"] or "bits_per_dim" in r["figures"]["test"] for r in facts.values())
     for question in QUESTIONS:
-        says = " ".join(_answers(question, question.images if images else question.rows, chosen, told, facts))
+        says = " ".join(_answers(question, question.images if kind == "images" else question.rows, chosen, told, facts))
         if says:
             found.append(Advice(question.want, says))
     warned = " ".join([*_copies(told), *_misses(told), *_told_apart(chosen, told), *_spread(results)])

@@ -118,7 +118,7 @@ class _Page(Numbered):
     def advised(self) -> str:
         said = "".join(
             f'<p class="advice"><b>{html.escape(one.want)}:</b> {_with_code(one.says)}</p>\n'
-            for one in advice(self.found.results)
+            for one in advice(self.found.results, self.found.data.spec.kind)
         )
         how = "What is best is seen on the validation split; the values are of the test split, "
         test = "Welch's test at 5 %" if self.found.seeds > 1 else "two standard errors"

@@ -201,7 +201,7 @@ def _report(found: Comparison, page: Path) -> Report:
             row["failed"] = f"{len(failed)} of {found.seeds}: {failed[0]['error']}" if failed else ""
         rows.append(row)
     spread = f"the deviation over {found.seeds} seeds" if found.seeds > 1 else "one standard error"
-    said = advice(found.results)
+    said = advice(found.results, found.data.spec.kind)
     return Report(
         title=f"{len(found.recipes)} recipes on {found.data.name}, test split; ± is {spread}",
         facts={
