@@ -121,7 +121,7 @@ class Detector:
                 found[name].append(self.seen.drawn(score.score, part))
         return {name: torch.cat(of) for name, of in found.items()}
 
-    def _scaled(self, each: dict[str, Tensor]) -> Tensor:
+    def scaled(self, each: dict[str, Tensor]) -> Tensor:
         """Scores in quartile distances from the median, (N, scores)."""
         scaled = []
         for name, found in each.items():
@@ -132,12 +132,12 @@ class Detector:
     def _features(self, x: Tensor, each: dict[str, Tensor]) -> Tensor:
         """What exposure learns from, (N, scores + 1): far and very far are less unlike than near and far."""
         assert self.exposure is not None
-        scaled = self._scaled(each)
+        scaled = self.scaled(each)
         near = -(self.exposure.near(x) / self.exposure.usual.clamp(min=1e-9)).log1p()
         return torch.cat([scaled.sign() * scaled.abs().log1p(), near[:, None]], dim=1)
 
     def _total(self, x: Tensor, each: dict[str, Tensor]) -> Tensor:
-        return self._scaled(each).mean(1) if self.exposure is None else self.exposure(self._features(x, each))
+        return self.scaled(each).mean(1) if self.exposure is None else self.exposure(self._features(x, each))
 
 
 def _middle(found: Tensor) -> tuple[Tensor, Tensor]:
