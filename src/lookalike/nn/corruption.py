@@ -153,7 +153,7 @@ def enlarge(v: Tensor, size: Sequence[int], rounds: int = 0) -> Tensor:
 
     x = cubic(v).clamp(0, 1)
     for _ in range(rounds):
-        x = (x + cubic(v - F.adaptive_avg_pool2d(x, v.shape[2:]))).clamp(0, 1)
+        x = (x + cubic(v - F.adaptive_avg_pool2d(x, (v.shape[2], v.shape[3])))).clamp(0, 1)
     return x
 
 

@@ -19,6 +19,7 @@ from ...spec import Spec
 from .autoencoder import Autoencoder, Transposed
 from .denoising import DenoisingAutoencoder
 from .restorer import Restorer
+from .whatwhere import WhatWhere
 
 ACTIVATIONS = {"silu": nn.SiLU, "sigmoid": nn.Sigmoid}
 
@@ -82,6 +83,16 @@ def conv_ae(
     encoder = encoder or ConvEncoder(spec.shape, latent, width, block)
     decoder = decoder or ConvDecoder(latent, spec.shape, width, block)
     return Autoencoder(spec, encoder, decoder, latent)
+
+
+def what_where(spec: Spec, *, latent: Annotated[int, Range(1)] = 32, width: Annotated[int, Range(1)] = 32) -> WhatWhere:
+    """An autoencoder of convolutions with max-pooling and unpooling, for images of any size.
+
+    Arguments:
+        latent: numbers in the code.
+        width: channels of the first convolution, doubled at each halving.
+    """
+    return WhatWhere(spec, latent, width)
 
 
 def denoising_ae(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...recipe import Recipe
-from .builders import conv_ae, deep_ae, denoising_ae, linear_ae, restorer
+from .builders import conv_ae, deep_ae, denoising_ae, linear_ae, restorer, what_where
 
 SMALL = {"points": {"latent": 1}, "table": {"latent": 2}}
 
@@ -34,6 +34,13 @@ RECIPES = {
         conv_ae,
         "convolutional autoencoder for images",
         "Masci et al. (2011), Stacked convolutional auto-encoders, ICANN, 52-59",
+        kinds=("images",),
+        training={"steps": 5000},
+    ),
+    "what-where": Recipe(
+        what_where,
+        "convolutional autoencoder with max-pooling, and unpooling to where it was",
+        "Zhao et al. (2016), arXiv:1506.02351; Zeiler et al. (2011), ICCV",
         kinds=("images",),
         training={"steps": 5000},
     ),
