@@ -11,8 +11,9 @@ import torch
 from lookalike.recipe import recipes
 from lookalike.spec import KINDS
 from lookalike.tasks._advice import CHOOSING, QUESTIONS, advice, better
-from lookalike.tasks._job import MEASURED, mixed
+from lookalike.tasks._job import MEASURED
 from lookalike.tasks._lineup import GOOD, lineup
+from lookalike.tasks._mixed import mixed
 from lookalike.tasks._ranking import STUDENT, Figure, best, differ, figures, groups, tightest
 from lookalike.tasks.catalog import family
 
@@ -30,12 +31,12 @@ def result(recipe: str, seed: int, **values: Any) -> dict[str, Any]:
         number, kind, protocol = value if isinstance(value, tuple) else (value, "exact", {"items": 100})
         saved = {"value": number, "standard_error": None, "kind": kind, "unit": "", "protocol": protocol}
         of[name] = saved
-    facts = {"recipe": recipe, "seed": seed, "steps": 5, "can": CAN, "latent": 2, "skipped": {}}
+    facts = {"recipe": recipe, "seed": seed, "steps": 5, "can": CAN, "score": "likelihood", "latent": 2, "skipped": {}}
     return {**facts, "figures": {"valid": of, "test": of}}
 
 
 def test_figures_differ_beyond_students_spread_and_else_tie() -> None:
-    """By hand: two seeds each, both with deviation s: t has 2 degrees of freedom, and s is the error of a difference."""
+    """By hand: two seeds each, both with deviation s: t has 2 degrees of freedom, s is the error of a difference."""
     a = figure("a", 0.0, 0.2)
     s = 0.2 / math.sqrt(2)
     edge = STUDENT[1] * s
@@ -79,7 +80,7 @@ def test_advice_follows_from_the_figures_and_turns_with_them() -> None:
         return one.says
 
     assert says(0.9, 0.7).startswith("take `x`, because")
-    assert "next comes `y`, 0.7010 ± 0.0010" in says(0.9, 0.7)
+    assert "next comes `y`, 0.7010 ± 0.0010 by `--score likelihood`" in says(0.9, 0.7)
     assert says(0.7, 0.9).startswith("take `y`, because")
     assert "they tie, within the spread" in says(0.9, 0.9005)
 

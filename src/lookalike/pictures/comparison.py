@@ -54,12 +54,14 @@ class Panel(NamedTuple):
         title: of it. says: which way is better, below.
         dots: by model.
         line: a value to hold them against, if there is one.
+        far: whether values that lie far apart are drawn on a logarithmic axis.
     """
 
     title: str
     says: str
     dots: Mapping[str, Dots]
     line: float | None = None
+    far: bool = True
 
 
 class Race(NamedTuple):
@@ -119,7 +121,7 @@ def _scale(ax: Axes, panel: Panel) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     values = [v for dots in panel.dots.values() for v in dots.values] + ([panel.line] if panel.line else [])
-    if min(values) > 0 and max(values) > FAR * min(values):
+    if panel.far and min(values) > 0 and max(values) > FAR * min(values):
         ax.set_xscale("log")
         return
     if max(values) == min(values):

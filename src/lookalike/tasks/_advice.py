@@ -66,7 +66,7 @@ BECAUSE: Mapping[str, str] = {
     "frechet_distance": "its samples are nearest to held-out items in their features, at a Fréchet distance of {}",
     "two_sample_accuracy": "its samples are hardest to tell from held-out items: neighbours give them away in {} of "
     "cases, where 0.5 is by chance",
-    "odd_items": "its scores tell best held-out items from mixed ones (half of each is another's), with an AUROC of {}",
+    "odd_items": "it tells best held-out items from mixed ones (half of each is another's), with an AUROC of {}",
     "psnr": "its reconstructions of held-out items are nearest to them, {}",
     "mse": "its reconstructions of held-out items are nearest to them, with a squared error of {}",
     **dict.fromkeys((*LIKELIHOOD, "nats_iw", "nats"), "held-out items cost it least, {}"),
@@ -105,7 +105,7 @@ def _answers(
     facts: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[str]:
     """A sentence on each group of figures that may be ranked, those that are exact first."""
-    candidates = _first_of_each(by, chosen, facts)
+    candidates = _first_of_each(by, chosen)
     of_groups = sorted(groups(list(candidates)), key=lambda group: group[0].kind != "exact")
     firsts: list[Figure] = []
     for group in of_groups:
@@ -130,15 +130,12 @@ def _answers(
             yield "true values lie below their bounds, so it is the better of the two all the same."
 
 
-def _first_of_each(
-    by: Sequence[str], chosen: Mapping[str, list[Figure]], facts: Mapping[str, Mapping[str, Any]]
-) -> dict[Figure, str]:
-    """Each recipe's figure that answers, with its name: the first there is; codes that lose nothing tell nothing."""
+def _first_of_each(by: Sequence[str], chosen: Mapping[str, list[Figure]]) -> dict[Figure, str]:
+    """Each recipe's figure that answers, with its name: the first there is."""
     found: dict[str, tuple[Figure, str]] = {}
     for name in by:
         for figure in chosen.get(name, ()):
-            lossless = facts[figure.recipe]["can"]["reconstruct"] == "without loss"
-            if figure.recipe not in found and not (name in ("psnr", "mse") and lossless):
+            if figure.recipe not in found:
                 found[figure.recipe] = figure, name
     return dict(found.values())
 
@@ -235,6 +232,8 @@ def _value(told: Mapping[str, list[Figure]], name: str, recipe: str, facts: Mapp
     if name in ("psnr", "mse"):
         code = facts[recipe]["latent"]
         words += f", with a code of {code:,} number{'s' * (code > 1)}"
+    if name == "odd_items":
+        words += f" by `--score {facts[recipe]['score']}`"
     floor = _of(told, "frechet_floor", recipe) if name == "frechet_distance" else None
     return words + (f" (training items themselves: {_rounded(floor)})" if floor else "")
 

@@ -35,10 +35,12 @@ CHARTED = (
     "psnr", "mse", "samples_per_second",
 )  # fmt: skip
 """Figures that are drawn, where any recipe has them; of reconstructions the first."""
+TWICE = {"mse": "psnr", "nats": "bits_per_dim", "nats_iw": "bits_per_dim_iw"}
+"""Figures that say of images what another says."""
 RIGHT = {"copying": 0.5, "two_sample_accuracy": 0.5, "density": 1.0}
 """What a figure is for the truth, where that is neither 0 nor as much as can be."""
 SAYS = {
-    "odd_items": "how well the scores of `anomaly` tell held-out items from such of which half is another's",
+    "odd_items": "how well the best of a model's own scores tells held-out items from such of which half is another's",
     "samples_per_second": "items drawn in a second of the clock of the trainings",
     "training_seconds": "of training alone, of that clock",
     "parameters": "numbers that are learnt",
@@ -139,7 +141,7 @@ class _Page(Numbered):
     def panels(self) -> list[Panel]:
         """What is drawn of the figures."""
         names = [name for name in CHARTED if self.told.get(name)]
-        names = [name for name in names if name != "mse" or "psnr" not in names]
+        names = [name for name in names if TWICE.get(name) not in names]
         return [panel for panel in map(self._panel, names) if panel.dots]
 
     def _panel(self, name: str) -> Panel:
@@ -156,11 +158,12 @@ class _Page(Numbered):
         if name == "frechet_distance" and self.told.get("frechet_floor"):
             line = self.told["frechet_floor"][0].mean
         right = f"{RIGHT[name]:g} for the truth" if name in RIGHT else f"{better(name)} is better"
-        return Panel(TITLES.get(name, name.replace("_", " ")), right, dots, line)
+        return Panel(TITLES.get(name, name.replace("_", " ")), right, dots, line, name not in RIGHT)
 
     def all_figures(self) -> str:
         letters: dict[str, str] = {}
         names = sorted(self.told, key=[*MEASURED, *SAYS].index)
+        names = [name for name in names if TWICE.get(name) not in names]
         body = [self._row(name, self.told[name], letters) for name in names]
         if not body:
             return ""
@@ -191,7 +194,7 @@ class _Page(Numbered):
         return f'<tr><td title="{html.escape(says)}">{head}</td>{"".join(cells)}</tr>'
 
     def _protocols(self, letters: Mapping[str, str]) -> str:
-        common = common_protocol([f.shown for of in self.told.values() for f in of if f.protocol])
+        common = common_protocol([f.shown for of in self.told.values() for f in of if f.alike in letters])
         rows = []
         for alike, letter in letters.items():
             unit, kind, protocol = json.loads(alike)
@@ -238,7 +241,7 @@ class _Page(Numbered):
                 code = f"{first['latent']:,}" if first["latent"] else "-"
                 rows.append({"recipe": name, "family": family(recipe), **told, "code": code})
         about = [{"recipe": n, "is": sentence(r.summary), "paper": r.reference} for n, r in self.found.recipes.items()]
-        can = self.table(rows, "What their theory allows; the code is of that many numbers.")
+        can = self.table(rows, "What their theory allows; a code is of that many numbers.")
         return f"<h2>What they can do</h2>\n{can}{self.table(about, 'What they are.')}"
 
     def failed(self) -> str:
@@ -261,7 +264,7 @@ class _Page(Numbered):
 
 def _words(figure: Figure) -> str:
     """A figure with its spread; a count without."""
-    if figure.kind == "exact" and all(value == round(value) for value in figure.values):
+    if figure.kind == "exact" and all(value.is_integer() for value in figure.values):
         return f"{figure.mean:,.0f}"
     return figure.shown.rounded
 

@@ -22,20 +22,19 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from ..data.base import Data, hash_seed
+from ..data.base import Data
 from ..data.download import data_folder
 from ..disk import write_atomically
 from ..errors import UserError
-from ..metrics.copying import share_below
-from ..models.base import Completer, Encoder, Explicit, Implicit, Judging, Latent, Model, pictured
+from ..models.base import Completer, Encoder, Explicit, Implicit, Latent, Model, pictured
 from ..report import Metric
 from ..run import LOCK
 from ..training.loop import CLOCKS, Clock
 from ._advice import CHOOSING
 from ._common import CHUNK, draws, open_run_data
 from ._evidence import SplitName
+from ._mixed import odd_items, own_scores
 from ._output import npz, write
-from .anomaly import fitted
 from .evaluate import measure
 from .reconstruct import reconstructions
 from .train import train
@@ -45,6 +44,7 @@ MEASURED = (
     "kernel_distance", "precision", "recall", "density", "coverage", "two_sample_accuracy", "modes_found",
     "high_quality", "classes_found", "copying", "psnr", "mse",
 )  # fmt: skip
+LOSSES = {"psnr", "mse"}
 SHOWN = {"images": 16, "points": 1000, "table": 1000}
 """Items that are kept for pictures."""
 WAIT = 60.0
@@ -106,7 +106,13 @@ def work(job: Job) -> dict[str, Any]:
     for split, metrics in splits.items():
         cache = data_folder() / "features"
         figures[split], skipped = measure(model, data, split=split, metrics=metrics, cache=cache, **job.measuring)
-        figures[split] |= _odd(model, data, split, job.measuring["limit"], skipped)
+        if isinstance(model, Encoder) and model.lossless:  # what is not lost is no feat of a code as large as the item
+            skipped |= dict.fromkeys(figures[split].keys() & LOSSES, "its code loses nothing")
+            figures[split] = {name: metric for name, metric in figures[split].items() if name not in LOSSES}
+    odd, score = odd_items(model, data, job.measuring["limit"])
+    skipped |= {} if odd else {"odd_items": score}
+    for split, metric in odd.items():
+        figures[split]["odd_items"] = metric
     last = run.records()[-1]
     figures["test"] |= _costs(model, last, job)
     _keep_items(model, data, job)
@@ -115,6 +121,7 @@ def work(job: Job) -> dict[str, Any]:
         "seed": job.seed,
         "steps": last["step"],
         "can": abilities(model),
+        "score": score if odd else None,
         "latent": model.latent if isinstance(model, Latent) else None,
         "figures": {split: {name: metric.json() for name, metric in of.items()} for split, of in figures.items()},
         "skipped": skipped,
@@ -124,65 +131,16 @@ def work(job: Job) -> dict[str, Any]:
 def abilities(model: Model) -> dict[str, str]:
     """What a model can do: a word on how, or none where it cannot."""
     likelihood = ("exact" if model.exact else "bound") if isinstance(model, Explicit) else ""
-    encodes = isinstance(model, Encoder)
-    own = {"likelihood": likelihood, "code": encodes, "discriminator": isinstance(model, Judging)}
     return {
         "sample": "slowly" if model.draws_slowly else "yes" if isinstance(model, Explicit | Implicit) else "",
         "likelihood": likelihood,
-        "encode": "yes" if encodes else "",
+        "encode": "yes" if isinstance(model, Encoder) else "",
         "reconstruct": ("without loss" if model.lossless else "yes") if isinstance(model, Encoder) else "",
         "interpolate": "yes" if isinstance(model, Latent) else "",
         "complete": "yes" if isinstance(model, Completer) else "",
-        "detect": "by " + ", ".join(word for word, has in own.items() if has),
+        "detect by": ", ".join(own_scores(model)),
         "labels": "yes" if model.conditional else "",
     }
-
-
-def mixed(x: Tensor, kind: str, seed: int) -> Tensor:
-    """Odd items made of items, shape of x: half of each is taken from another, so every part of it is as in data.
-
-    Arguments:
-        x: shape (N, *spec.shape). Of images it is one of the four halves, of rows the half of the columns, drawn anew
-            for each.
-    """
-    N = len(x)
-    draw = torch.Generator().manual_seed(hash_seed(seed, "mixed"))
-    order = torch.randperm(N, generator=draw)
-    other = torch.empty_like(x)
-    other[order] = x[order.roll(1)]
-    if kind == "images":
-        H, W = x.shape[2:]
-        down, across = torch.arange(H)[:, None].expand(H, W), torch.arange(W).expand(H, W)
-        halves = torch.stack([down < H // 2, down >= H // 2, across < W // 2, across >= W // 2])
-        taken = halves[torch.randint(4, (N,), generator=draw)][:, None]
-    else:
-        D = x.shape[1]
-        taken = torch.rand(N, D, generator=draw).argsort(1) < D // 2
-    return torch.where(taken, other, x)
-
-
-def _odd(model: Model, data: Data, split: SplitName, limit: int | None, skipped: dict[str, str]) -> dict[str, Metric]:
-    """How well the scores of `anomaly` tell mixed items from the items they are made of, which they have not seen."""
-    name = "odd_items"
-    if data.spec.dims < 2 or len(data.valid) < 2:
-        skipped[name] = "of one column nothing can be mixed"
-        return {}
-    if model.conditional:
-        skipped[name] = f"{type(model).__name__} asks for a label, which an item to be judged has not"
-        return {}
-    n = min(1000, limit or 1000)
-    x, _ = data.splits[split].thinned(n).first(n)
-    detector = fitted(model, data, None, 0)
-    usual, strange = detector(x).total, detector(mixed(x, data.spec.kind, 0)).total
-    found = share_below(usual, strange)
-    protocol = {
-        "data": data.fingerprint[:12],
-        "split": split,
-        "items": len(x),
-        "odd items": "half of each from another",
-        "score": "the default of anomaly",
-    }
-    return {name: Metric(found.value.item(), "estimate", "AUROC", protocol, found.standard_error.item())}
 
 
 def _costs(model: Model, last: dict[str, Any], job: Job) -> dict[str, Metric]:
