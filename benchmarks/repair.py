@@ -9,7 +9,7 @@
 Needs scikit-image, and LOOKALIKE_DATA with the data sets (UTKFace as utkface64/utkface64_train.zip, Olivetti as
 olivetti/olivettifaces.mat). Results are added to results/repair.json, and results/repair.md is written from that.
 
-    python -m benchmarks.repair [restore faces stack] [--data mnist ...] [--quick]
+    python -m benchmarks.repair [restore faces stack] [--data mnist ...] [--length 8000] [--quick]
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ from .environment import machine
 
 RESULTS = Path(__file__).parent / "results"
 TESTED, TUNED_ON = 60, 20
-STEPS_OF_ONE = 500
 SMOOTHED = 0.45
 """Pixels by which faces are blurred before they are made smaller: with it PCA-30 has about the error published, 135."""
 MARGIN = 2.0
@@ -58,7 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", nargs="+", default=list(DATA))
     parser.add_argument("--runs", type=Path, default=Path("runs/repair"), help="where trained networks are kept")
     parser.add_argument("--quick", action="store_true", help="a few steps of each, written nowhere")
+    parser.add_argument("--length", type=int, default=8000, help="steps of each restorer")
     given = parser.parse_args(arguments)
+    given.length = 20 if given.quick else given.length
     for step in given.steps:
         for rows in STEPS[step](given):
             print(json.dumps(rows), flush=True)
@@ -84,7 +85,7 @@ def restore(given: argparse.Namespace) -> Any:
     """One row for each data set and corruption."""
     for name in given.data:
         data = DATA[name]()
-        model, minutes = _restorer(given.runs, name, data, steps=20 if given.quick else STEPS_OF_ONE)
+        model, minutes = _restorer(given.runs, name, data, steps=given.length)
         tested = data.test.thinned(8 if given.quick else TESTED).first(TESTED)[0]
         tuned_on = data.valid.thinned(4 if given.quick else TUNED_ON).first(TUNED_ON)[0]
         features = RandomConv(data.spec.shape)
@@ -93,7 +94,7 @@ def restore(given: argparse.Namespace) -> Any:
                 "step": "restore",
                 "data": name,
                 "kind": kind,
-                "steps": STEPS_OF_ONE,
+                "steps": given.length,
                 "minutes": minutes,
             } | _compared(model, kind, tested, tuned_on, features)
 
@@ -105,8 +106,8 @@ def _restorer(runs: Path, name: str, data: Data, steps: int) -> tuple[Restorer, 
     began = time.process_time()
     if not (path / "checkpoints" / f"{steps:08d}").exists():
         where, options = data.name, {"size": 32} if name == "faces" else {}
-        how: dict[str, Any] = {"steps": steps, "corruption": kinds, "ema": 0.995, "device": "cpu", **options}
-        lookalike.train("restorer", where, out=path, resume=True, **how)
+        how: dict[str, Any] = {"steps": steps, "corruption": kinds, "ema": 0.995, "batch_size": 32, "device": "cpu"}
+        lookalike.train("restorer", where, out=path, resume=True, **how, **options)
         (path / "minutes").write_text(f"{(time.process_time() - began) / 60:.2f}")
     model: Restorer = lookalike.load(path)
     spent = path / "minutes"
@@ -327,14 +328,14 @@ def _restore_page(rows: Sequence[Row]) -> str:
             gained = f"{gain:+.1f} dB: {'met' if gain >= MARGIN else 'MISSED'}" if name == "ours" else ""
             lines.append([*first, name, *figures, f"{found['features']:.3f}", told, gained])
     head = ["data", "corruption", "method", "PSNR, dB", "SSIM", "feature distance", "settings", "ours over the best"]
-    minutes = {row["data"]: row["minutes"] for row in rows}
-    spent = ", ".join(f"{name} {of:.1f}" for name, of in minutes.items())
+    told = {row["data"]: f"{row['data']} {row['steps']:,} steps, {row['minutes']:.1f} minutes" for row in rows}
+    spent = "; ".join(told.values())
     return (
         "## Restoration\n\n"
         f"Ours wins by at least {MARGIN:g} dB in {won} of {len(rows)} cases. {rows[0]['items']} test images, one "
         f"standard error over them; one seed; settings by {TUNED_ON} validation images, and a cubic of "
         "intensities fitted on them where that helps (`curve`). One `restorer` a data set, for all "
-        f"corruptions at once, {rows[0]['steps']:,} steps: minutes of one core {spent}. The feature distance is the "
+        f"corruptions at once: {spent} of one core. The feature distance is the "
         "mean squared one of `random-conv`, each feature in deviations of the whole images.\n\n" + _table(head, lines)
     )
 
