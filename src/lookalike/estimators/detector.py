@@ -44,13 +44,17 @@ class Detector(OutlierMixin, Judge):
     contamination: float | Literal["auto"] = "auto"
     false_alarms: float = 0.01
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """As `Learner.fit`; of what is flagged, nothing is left out of the training."""
+    def fit(self, X: Any, y: Any = None, outliers: Any = None) -> Self:
+        """As `Learner.fit`; of what is flagged, nothing is left out of the training.
+
+        Arguments:
+            outliers: rows known to be odd, a few will do, that weigh the scores; shape (M, D).
+        """
         if self.contamination != "auto" and not 0 < self.contamination <= 0.5:
             raise UserError(f"contamination must be auto, or above 0 and at most 0.5, but is {self.contamination!r}.")
         if not 0 <= self.false_alarms <= 1:
             raise UserError(f"false_alarms must be from 0 to 1, but is {self.false_alarms!r}.")
-        X = self._judge(X)
+        X = self._judge(X, outliers)
         if self.contamination == "auto":
             self.offset_ = self._allowed()
         else:

@@ -6,7 +6,6 @@ the same to the last bit.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,11 +18,11 @@ from ..models.base import Model
 from ..run import Run
 from ..tasks._common import open_run_data
 from ..tasks.anomaly import FITTED, HELD_OUT, fitted
-from ..tasks.detect import detect
+from ..tasks.detect import RECIPES
 from .base import Learner, Rows
 from .learning import alike, of_each
 
-RECIPE: str = inspect.signature(detect).parameters["recipe"].default
+RECIPE = RECIPES["table"]
 KNOWN = ("train", "held_out")
 """Rows that the scores are fitted on, and rows that say how odd is odd."""
 
@@ -67,11 +66,13 @@ class Judge(Learner):
         """
         return self._judged(X)[:, 1]
 
-    def _judge(self, X: Any) -> Any:
+    def _judge(self, X: Any, outliers: Any) -> Any:
         """Train, and take the rows that the scores are fitted on; gives X as it was taken."""
         X, data = self._learn(X)
         held_out = data.valid if len(data.valid) else data.train
         self.known_ = {"train": _first(data.train, FITTED), "held_out": _first(held_out, HELD_OUT)}
+        if outliers is not None:
+            self.known_["outliers"] = self._enter(outliers).numpy()
         self._watch()
         return X
 
@@ -94,7 +95,8 @@ class Judge(Learner):
         train, held_out = (Split(InMemory(torch.from_numpy(self.known_[name]))) for name in KNOWN)
         data = Data("X", self.spec_, train, held_out, held_out)
         with alike(self._exact, self.seed_):
-            self.detector_ = fitted(self._exact, data, self.scores, self.seed_)
+            outliers = torch.from_numpy(self.known_["outliers"]) if "outliers" in self.known_ else None
+            self.detector_ = fitted(self._exact, data, self.scores, self.seed_, outliers)
 
     def _beside(self) -> dict[str, Rows]:
         return self.known_
@@ -105,7 +107,7 @@ class Judge(Learner):
         if not rows:  # of a run that `lookalike train` made
             data = open_run_data(run)
             rows = {"train": _first(data.train, FITTED), "held_out": _first(data.valid, HELD_OUT)}
-        self.known_ = {name: rows[name] for name in KNOWN}
+        self.known_ = {name: rows[name] for name in (*KNOWN, "outliers") if name in rows}
         self._watch()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -45,11 +45,15 @@ class PyOD(Judge):
 
     contamination: float = OUTLIERS
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on X, and score it."""
+    def fit(self, X: Any, y: Any = None, outliers: Any = None) -> Self:
+        """Train on X, and score it.
+
+        Arguments:
+            outliers: rows known to be odd, a few will do, that weigh the scores; shape (M, D).
+        """
         if not 0 < self.contamination <= 0.5:
             raise UserError(f"contamination must be above 0 and at most 0.5, but is {self.contamination!r}.")
-        self._count(self._judged(self._judge(X))[:, 0])
+        self._count(self._judged(self._judge(X, outliers))[:, 0])
         return self
 
     def decision_function(self, X: Any) -> Rows:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from ..data import open_data
 from ..options import Range
 from ..report import Report
+from ..spec import Kind
 from ._common import open_run
 from ._pieces import is_stream, pieces, pieces_of
 from .anomaly import fitted, known_of, outputs, scored
 from .train import train
+
+RECIPES: Mapping[Kind, str] = {"images": "conv-ae", "points": "wide-ae", "table": "wide-ae"}
+"""What is trained where nothing is named, by the kind of data."""
 
 
 def detect(
@@ -64,7 +69,7 @@ def detect(
     numbers: dict[str, Any] = {
         name: value for name, value in (("steps", steps), ("minutes", minutes)) if value is not None
     }
-    recipe = recipe or ("conv-ae" if given.spec.kind == "images" else "wide-ae")
+    recipe = recipe or RECIPES[given.spec.kind]
     trained = train(recipe, data, out=folder, seed=seed, device=device, overwrite=overwrite, **numbers, **how)
     opened, model, _ = open_run(trained, device)
     detector = fitted(model, given, None, seed, known_of(opened, known, seed))
