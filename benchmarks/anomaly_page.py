@@ -53,7 +53,9 @@ def _row(*cells: Any) -> str:
 
 
 def _mean(values: list[float]) -> str:
-    """The mean, and over seeds the deviation."""
+    """The mean, and over seeds the deviation; nothing of nothing."""
+    if not values:
+        return ""
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.1f}{spread}"
 
@@ -76,15 +78,18 @@ def _tables(found: list[Entry], published: dict[str, dict[str, float]], mode: st
         rows.append(_row(name, f"{of[0]['rows']:,}", *mine, *(theirs[name][m] for m in others)))
     means, said = [], []
     for way in ways:
-        seeds = sorted({e["seed"] for e in found if e["way"] == way})
-        each = [statistics.mean(e["auroc"] for e in found if (e["way"], e["seed"]) == (way, seed)) for seed in seeds]
+        by_seed = [[e for e in found if (e["way"], e["seed"]) == (way, seed)] for seed in {e["seed"] for e in found}]
+        whole = [of for of in by_seed if len(of) == len(names)]
+        each = [statistics.mean(e["auroc"] for e in of) for of in whole]
         means.append(_mean(each))
+        if not whole:
+            continue
         method, more = bars[way]
         bar = statistics.mean(of[method] for of in theirs.values()) + more
         met = "met" if statistics.mean(each) >= bar else "missed"
-        spent = sum(e["processor"] for e in found if e["way"] == way) / len(seeds)
+        spent = statistics.mean(sum(e["processor"] for e in of) for of in whole)
         against = f"{bar:.1f} ({BARS[way]}), {met}"
-        said.append(f"- {way}: {means[-1]} against {against}; {len(seeds)} seeds, {spent:.0f} s of a core each")
+        said.append(f"- {way}: {means[-1]} against {against}; {len(whole)} seeds, {spent:.0f} s of a core each")
     their_means = [f"{statistics.mean(of[m] for of in theirs.values()):.1f}" for m in others]
     rows.append(_row("**mean**", "", *means, *their_means))
     most = sorted({f"{e['most']:,}" for e in found})

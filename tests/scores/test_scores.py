@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from lookalike.models.approximate.vae.builders import vae
 from lookalike.models.autoencoder.builders import linear_ae
@@ -152,3 +153,42 @@ def test_p_is_uniform_on_items_like_the_held_out_ones_and_small_on_others():
     assert (far.p == 1 / 401).all()
     assert far.total[1] > far.total[0] > 1  # beyond all that is known the further one is still the odder one
     assert set(far.each) == {"neighbours", "likelihood", "forest"}
+
+
+def test_a_linear_generator_is_searched_to_the_projection_of_least_squares():
+    model = gan(PLANE, latent=1, generator=nn.Linear(1, 2), discriminator=nn.Linear(2, 1)).double().eval()
+    x = normal(6, seed=5)
+    score = score_of("reconstruction", model)
+    assert not score.quick
+    A, b = model.generator.weight.detach(), model.generator.bias.detach()
+    A.copy_(torch.tensor([[2.0], [0.5]]))  # of a size at which the prior reaches the data
+    h = view(PLANE, x) - b
+    left = h - h @ A @ A.T / (A.T @ A)
+    torch.testing.assert_close(score.score(x), left.square().mean(1), atol=2e-2, rtol=0.05)
+    assert "surface" in Detector(model).left_out
+
+
+def test_known_outliers_decide_which_score_counts_and_p_stays_a_p():
+    """Odd is what lies in the middle: every distance says the contrary, and the examples overrule it."""
+    model = linear_ae(PLANE, latent=1).eval()
+    detector = Detector(model, ("neighbours", "crowd"))
+    middle = torch.tensor([1.0, 0.0]) + 0.02 * torch.randn(30, 2, dtype=torch.float64)
+    x, held_out = normal(500), normal(400, seed=1)
+    detector.fit(x, held_out)
+    before = detector(middle[15:]).total.mean()
+    detector.fit(x, held_out, middle[:15])
+    new = detector(normal(1000, seed=2))
+    assert before < 0
+    assert (detector(middle[15:]).total[:, None] > new.total).double().mean() > 0.95
+    assert abs((new.p <= 0.1).double().mean() - 0.1) < 5 * math.sqrt(0.09 * (1 / 1000 + 1 / 400))
+
+
+def test_a_rare_word_is_farther_than_a_common_one_and_one_never_seen_as_far_as_the_rarest():
+    spec = Spec(
+        "table", (2,), columns=(Column("a", ("u", "v", "w"), shares=(0.9, 0.0999, 0.0001)), Column("b", ("c",)))
+    )
+    h = view(spec, torch.tensor([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0], [-1.0, 0.0], [0.0, -1.0]]))
+    common, rare, never, other = torch.cdist(h[:1], h[1:])[0].tolist()
+    assert 1 < common < 0.5 * rare
+    assert never > 0.9 * rare
+    assert other > 10
