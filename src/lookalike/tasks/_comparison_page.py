@@ -194,6 +194,8 @@ class _Page(Numbered):
         return f'<tr><td title="{html.escape(says)}">{head}</td>{"".join(cells)}</tr>'
 
     def _protocols(self, letters: Mapping[str, str]) -> str:
+        if not letters:
+            return ""
         common = common_protocol([f.shown for of in self.told.values() for f in of if f.alike in letters])
         rows = []
         for alike, letter in letters.items():
