@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from lookalike.data import open_data
 from lookalike.errors import UserError
@@ -216,6 +217,8 @@ def test_a_folder_that_is_there_is_neither_mixed_up_nor_lost(table, tmp_path):
     assert (out / "mine.txt").read_text() == "mine"
     with pytest.raises(UserError, match="is a file"):
         compare(table, out=out / "mine.txt")
+    with FileLock(tmp_path / "held" / "lock"), pytest.raises(UserError, match="another process compares into"):
+        compare(table, out=tmp_path / "held")
     header = {"format": 1, "data": "other"}
     (out / "compare.json").write_text(json.dumps(header))
     with pytest.raises(UserError, match="cannot be resumed with other settings: data was other"):
@@ -234,7 +237,21 @@ def command(*arguments: str) -> subprocess.Popen[str]:
 def test_killed_and_taken_up_again_it_comes_to_its_end(table, tmp_path):
     """A kill takes the trainings with it, which save; what was done before is not done again."""
     out = tmp_path / "out"
-    how = [str(table), "--recipes", "cvae,ppca", "--seeds", "1", "--jobs", "1", "--samples", "20", "--limit", "20"]
+    how = [
+        str(table),
+        "--recipes",
+        "cvae,ppca",
+        "--seeds",
+        "1",
+        "--jobs",
+        "1",
+        "--device",
+        "cpu",
+        "--samples",
+        "20",
+        "--limit",
+        "20",
+    ]
     steps = ["--steps", "100000", "-o", str(out)]
     process = command(*how[:2], "mlp-vae", *how[3:], *steps)
     log = out / "runs" / "mlp-vae-0" / "log.jsonl"

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from ..disk import write_atomically
-from ..errors import UserError
 from ..training.progress import Line, duration, tell
 from ._job import Job
 
@@ -194,13 +193,7 @@ def fitting(jobs: int) -> int:
 
 
 def clear(folder: Path) -> None:
-    """Remove a comparison that there is.
-
-    Raises:
-        UserError: what is there is none.
-    """
-    if not (folder / "compare.json").is_file():
-        raise UserError(f"{folder} is not the folder of a comparison, so it is not replaced. Choose another -o.")
+    """Remove what a comparison made of its folder; what else lies there is the user's."""
     for part in ("runs", "results"):
         shutil.rmtree(folder / part, ignore_errors=True)
     for file in folder.iterdir():

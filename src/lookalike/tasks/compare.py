@@ -8,20 +8,22 @@ What is chosen is chosen on the validation split; the test split is read once, f
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from ..data import open_data
 from ..errors import UserError
 from ..metrics.features import build_space
 from ..nn.doors import Door
 from ..options import Range
-from ..recipe import Recipe
 from ..report import Report
+from ..run import LOCK
 from ..training.device import find_device
 from ..training.loop import Clock
 from ..training.progress import Line, duration
@@ -57,7 +59,7 @@ def compare(
     out: Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    device: str = "cpu",
+    device: str = "auto",
     **how: Any,
 ) -> Report:
     """Train a good recipe of every family on data, each on the same budget, and say which to take for what.
@@ -83,7 +85,7 @@ def compare(
         out: folder of the comparison; by default runs/compare-DATA.
         resume: go on with a comparison that was stopped; what is done stays, what failed is tried again.
         overwrite: replace a comparison that is there.
-        device: cpu, cuda, mps or auto; on other than a cpu minutes are of the clock on the wall, one job at a time.
+        device: auto, cpu, cuda or mps; but for cpu, minutes are of the clock on the wall, and one job runs at a time.
 
     Raises:
         UserError: the data cannot be learnt from, a recipe does not take it, or the folder exists.
@@ -105,56 +107,82 @@ def compare(
         "device": place.type,
         "options": json.loads(json.dumps(how)),
     }
-    _begin(folder, header, resume, overwrite)
-    where = _kept(folder, data)
-    clock: Clock = "processor" if place.type == "cpu" else "wall"
-    work = [
-        Job(f"{name}-{seed}", str(folder), name, seed, where, how, budget, clock, str(place), measuring)
-        for seed in range(seeds)
-        for name in chosen
-    ]
-    at_once = jobs or (fitting(len(work)) if place.type == "cpu" else 1)
-    for words in (str(opened), *opened.notes, _plan(chosen, seeds, budget, at_once, folder)):
-        say(words)
-    try:
-        results = Crew(work, at_once, Line("")).work()
-    except KeyboardInterrupt:
-        say(f"stopped and saved in {folder}. Go on with the same command and --resume.")
-        raise
-    found = Comparison(opened, folder, chosen, list(results.values()), budget, clock, seeds, command())
-    write(folder / "table.csv", table_csv(found))
-    write(folder / "figures.csv", tidy_csv(found))
-    page = write_comparison(found)
-    return _report(found, page)
+    _check_folder(folder, header, resume, overwrite)
+    with _held(folder):
+        if overwrite:
+            clear(folder)
+        write(folder / "compare.json", json.dumps(header, indent=1).encode())
+        where = _kept(folder, data)
+        clock: Clock = "processor" if place.type == "cpu" else "wall"
+        work = [
+            Job(f"{name}-{seed}", str(folder), name, seed, where, how, budget, clock, str(place), measuring)
+            for seed in range(seeds)
+            for name in chosen
+        ]
+        at_once = jobs or (fitting(len(work)) if place.type == "cpu" else 1)
+        for words in (str(opened), *opened.notes, _plan(work, at_once, folder)):
+            say(words)
+        try:
+            results = Crew(work, at_once, Line("")).work()
+        except KeyboardInterrupt:
+            say(f"stopped and saved in {folder}. Go on with the same command and --resume.")
+            raise
+        found = Comparison(opened, folder, chosen, list(results.values()), budget, clock, seeds, command())
+        write(folder / "table.csv", table_csv(found))
+        write(folder / "figures.csv", tidy_csv(found))
+        return _report(found, write_comparison(found))
 
 
-def _plan(chosen: Mapping[str, Recipe], seeds: int, budget: Mapping[str, float], at_once: int, folder: Path) -> str:
-    of = f"{len(chosen) * seeds} trainings ({', '.join(chosen)}; {seeds} seed{'s' * (seeds > 1)} each)"
-    if "minutes" in budget:
-        each = f"{duration(60 * budget['minutes'])} of processor time each"
-        in_all = f", at least {duration(60 * budget['minutes'] * len(chosen) * seeds / at_once)} in all"
-    else:
-        each, in_all = f"{budget['steps']:,.0f} steps each", ""
+def _plan(work: Sequence[Job], at_once: int, folder: Path) -> str:
+    """What is going to be done."""
+    names, seeds = list(dict.fromkeys(job.recipe for job in work)), len({job.seed for job in work})
+    of = f"{len(work)} trainings ({', '.join(names)}; {seeds} seed{'s' * (seeds > 1)} each)"
+    each, in_all = f"{work[0].budget.get('steps', 0):,} steps each", ""
+    if "minutes" in work[0].budget:
+        seconds = 60 * work[0].budget["minutes"]
+        each = f"{duration(seconds)}{' of processor time' if work[0].clock == 'processor' else ''} each"
+        in_all = f", at least {duration(seconds * len(work) / at_once)} in all"
     return f"{of}, {each}, {at_once} at a time{in_all}, into {folder}"
 
 
-def _begin(folder: Path, header: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
-    """The folder, with what was asked in it.
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the folder; the hold goes with the process, however it ends.
+
+    Raises:
+        UserError: another process does, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process compares into {folder}: wait for it, or choose another -o.") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}. Choose another -o.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_folder(folder: Path, header: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
+    """Nothing, if the folder may be used.
 
     Raises:
         UserError: it exists and may not be used, or holds a comparison of something else.
     """
-    file = folder / "compare.json"
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file, not a folder. Choose another -o.")
-    if folder.is_dir() and any(folder.iterdir()):
-        if overwrite:
-            clear(folder)
-        elif not resume:
-            raise UserError(f"{folder} exists. Choose another -o, --resume to go on, or --overwrite to start anew.")
-        else:
-            _check_alike(file, header)
-    write(file, json.dumps(header, indent=1).encode())
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} <= {LOCK}:
+        return
+    file = folder / "compare.json"
+    if resume:
+        _check_alike(file, header)
+    elif not overwrite:
+        raise UserError(f"{folder} exists. Choose another -o, --resume to go on, or --overwrite to start anew.")
+    elif not file.is_file():
+        raise UserError(f"{folder} is not the folder of a comparison, so it is not replaced. Choose another -o.")
 
 
 def _check_alike(file: Path, header: Mapping[str, Any]) -> None:
