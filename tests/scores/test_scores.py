@@ -13,10 +13,11 @@ from lookalike.models.autoencoder.builders import linear_ae
 from lookalike.models.implicit.gan.builders import gan
 from lookalike.models.tractable.flow.builders import realnvp
 from lookalike.models.tractable.linear.gaussian import LinearGaussian
-from lookalike.scores.base import UnfitError, view
+from lookalike.scores.base import UnfitError
 from lookalike.scores.detector import Detector
 from lookalike.scores.seen import Seen
 from lookalike.scores.table import SCORES
+from lookalike.scores.view import view
 from lookalike.spec import Column, Spec
 
 PLANE = Spec("points", (2,), columns=(Column("a", mean=1.0, std=2.0), Column("b", std=0.5)))

@@ -1,6 +1,6 @@
 """By what a model makes of an item: its reconstruction, or what its discriminator says.
 
-reconstruction    mean over numbers of (x - x_hat)^2, as `base.view` has them; without an encoder x_hat is searched for:
+reconstruction    mean over numbers of (x - x_hat)^2, as `view` has them; without an encoder x_hat is searched for:
                   Schlegl et al. 2017, arXiv:1703.05921 (AnoGAN), whose error is absolute and beside one of features
 critic            -D(x), the discriminator's logit
 """
@@ -12,9 +12,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from ..models.base import Judging
-from .base import Score, UnfitError, by_column
+from .base import Score, UnfitError
 from .near import OfLoss
 from .seen import Seen
+from .view import by_column
 
 
 class Reconstruction(OfLoss):

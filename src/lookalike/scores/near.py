@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 
 from ..models.base import Encoder, Latent
-from .base import Score, UnfitError, by_column
+from .base import Score, UnfitError
 from .seen import Seen
+from .view import by_column
 
 
 class Near(Score):

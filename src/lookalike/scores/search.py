@@ -27,7 +27,7 @@ from ..errors import UserError
 from ..models.base import Encoder, Explicit, Implicit, Latent, Model, seeded
 from ..nn.doors import missing
 from ..nn.memory import onto
-from .base import fields_of, view
+from .view import fields_of, view
 
 POOL = 512
 """Draws of the prior among which starts are looked for."""

@@ -1,6 +1,6 @@
 """What several scores ask of the same items, worked out once: how a model sees them, and which are nearest.
 
-    items      x as distances are measured of it (`base.view`)
+    items      x as distances are measured of it (`view`)
     surface    (x_hat, x - x_hat): where on the model's surface an item lies, and which way and how far off it
     near       over the k nearest training items, the mean distance for k = 5 and for a tenth of them all
 
@@ -20,8 +20,8 @@ from torch import Tensor
 
 from ..models.base import Encoder, Latent, Model, seeded
 from ..nn.memory import items_at_once, onto
-from .base import UnfitError, view
 from .search import search
+from .view import view
 
 NEAREST = 5
 CROWD = 0.1
@@ -119,11 +119,10 @@ class Seen:
         if isinstance(self.model, Encoder):
             z = self.model.encode(x)
             x_hat = self.model.decode(z)
-        elif isinstance(self.model, Latent):
+        else:
+            assert isinstance(self.model, Latent)
             found = search(self.model, x, restarts=RESTARTS, steps=STEPS, seed=self.seed)
             z, x_hat = found.z, found.x_hat
-        else:
-            raise UnfitError(f"{type(self.model).__name__} has no code")
         made = view(self.spec, x_hat).cpu()
         return Through(z.double().cpu(), made, self.items(x) - made)
 
