@@ -35,6 +35,7 @@ from lookalike.models.autoencoder.restorer import Restorer
 from lookalike.models.base import seeded
 from lookalike.nn.conv import ConvDecoder, ConvEncoder
 from lookalike.nn.corruption import GRAIN, KINDS, VOID, Corruption, blur, enlarge, lift, observe
+from lookalike.nn.mlp import mlp
 from lookalike.recipe import find
 from lookalike.training.loop import fit
 
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("steps", nargs="*", default=["restore", "faces", "stack"])
     parser.add_argument("--data", nargs="+", default=list(DATA))
+    parser.add_argument("--cases", nargs="+", help="of the faces, these networks only")
     parser.add_argument("--runs", type=Path, default=Path("runs/repair"), help="where trained networks are kept")
     parser.add_argument("--quick", action="store_true", help="a few steps of each, written nowhere")
     parser.add_argument("--length", type=int, default=8000, help="steps of each restorer")
@@ -204,29 +206,61 @@ def faces(given: argparse.Namespace) -> Any:
     error = (flat - flat @ V.T @ V).square().sum(1).mean().item() * unit
     yield {"step": "faces", "name": "PCA-30", "error": error, "seed": 0}
     data = open_data((train * 255).round().byte().numpy())
-    conv = {
-        "encoder": ConvEncoder((1, 25, 25), 30, 32, "plain"),
-        "decoder": ConvDecoder(30, (1, 25, 25), 32, "plain"),
-    }
-    cases: dict[str, tuple[str, dict[str, Any], dict[str, nn.Module]]] = {
-        "625-2000-1000-500-30": ("deep-ae", {"latent": 30, "hidden": (2000, 1000, 500), "lr": 5e-4}, {}),
-        "the same, layer by layer first": (
-            "denoising-ae",
-            {"latent": 30, "hidden": (2000, 1000, 500), "lr": 5e-4, "amount": 0.0, "pretrain": 300},
-            {},
-        ),
-        "convolutions, a code of 30": ("deep-ae", {"latent": 30, "lr": 1e-3}, conv),
-    }
-    for name, (recipe, options, networks) in cases.items():
-        steps = 20 if given.quick else 400 if networks else 600
-        resolved = find(recipe).resolved("images", {**options, "steps": steps, "batch_size": 128, "ema": 0.995})
+    for name, (networks, lr, steps) in _face_networks(mean, V).items():
+        if given.cases and name not in given.cases:
+            continue
+        how = {"latent": 30, "steps": 20 if given.quick else steps, "batch_size": 128, "ema": 0.99, "lr": lr}
+        recipe = find("deep-ae").resolved("images", how)
         torch.manual_seed(0)
-        model, began = resolved.model(spec, **networks), time.process_time()
-        trained = fit(model, data, resolved.numbers).average.eval()
+        model, began = recipe.model(spec, **networks()), time.process_time()
+        trained = fit(model, data, recipe.numbers).average.eval()
         spent = (time.process_time() - began) / 60
         with torch.inference_mode():
             error = (mse(test, trained.reconstruct(test)) * 625).mean().item() * unit
-        yield {"step": "faces", "name": name, "error": error, "steps": steps, "minutes": spent, "seed": 0}
+        yield {"step": "faces", "name": name, "error": error, "steps": how["steps"], "minutes": spent, "seed": 0}
+
+
+def _face_networks(mean: Tensor, V: Tensor) -> dict[str, tuple[Callable[[], dict[str, nn.Module]], float, int]]:
+    """Encoder and decoder by name, with the rate and the steps they are trained with."""
+    shape, widths = (1, 25, 25), (625, 2000, 1000, 500, 30)
+
+    def deep(begun: bool) -> dict[str, nn.Module]:
+        encoder, decoder = mlp(widths, nn.SiLU), mlp(widths[::-1], nn.SiLU)
+        if begun:  # at the door, where h = 2 x - 1
+            begin(encoder, V, -V @ (2 * mean - 1))
+            begin(decoder, V.T, 2 * mean - 1)
+        return {"encoder": encoder, "decoder": nn.Sequential(decoder, nn.Unflatten(1, shape))}
+
+    def convolutions() -> dict[str, nn.Module]:
+        return {"encoder": ConvEncoder(shape, 30, 32), "decoder": ConvDecoder(30, shape, 32)}
+
+    return {
+        "625-2000-1000-500-30": (lambda: deep(False), 5e-4, 600),
+        "625-2000-1000-500-30, begun as PCA": (lambda: deep(True), 3e-4, 600),
+        "convolutions": (convolutions, 1e-3, 600),
+    }
+
+
+@torch.no_grad()
+def begin(net: nn.Sequential, W: Tensor, b: Tensor) -> None:
+    """Have a perceptron of SiLU layers be W h + b at first, exactly, by units in pairs: silu(a) - silu(-a) = a.
+
+    It takes the place of training layers one by one: all others of its units begin at random, and unheard.
+    """
+    layers = [layer for layer in net if isinstance(layer, nn.Linear)]
+    n = min(W.shape)
+    inner, last = (W, torch.eye(n)) if W.shape[0] == n else (torch.eye(n), W)
+    into, out = torch.cat([inner, -inner]), torch.cat([torch.eye(n), -torch.eye(n)], 1)
+    shift = b if W.shape[0] == n else torch.zeros(n)
+    for i, layer in enumerate(layers):
+        if i == len(layers) - 1:
+            layer.weight.zero_()
+            layer.weight[:, : 2 * n] = last @ out
+            layer.bias.copy_(torch.zeros(n) if W.shape[0] == n else b)
+            continue
+        layer.weight[: 2 * n] = 0
+        layer.weight[: 2 * n, : into.shape[1] if i == 0 else 2 * n] = into if i == 0 else torch.cat([out, -out])
+        layer.bias[: 2 * n] = torch.cat([shift, -shift]) if i == 0 else 0
 
 
 def _patches(photos: Tensor, n: int, seed: int) -> Tensor:

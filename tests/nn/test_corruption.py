@@ -35,6 +35,12 @@ def test_gaussian_noise_has_the_deviation_asked_for_and_blind_amounts_are_up_to_
     assert each.mean() == pytest.approx(0.05, rel=0.05)
 
 
+def test_the_mean_of_clipped_noise_is_its_mean():
+    x = torch.tensor([0.0, 0.2, 0.9]).view(3, 1, 1, 1)
+    drawn = KINDS["gaussian"].draw(x.expand(3, 1, 300, 300), torch.full((3, 1, 1, 1), 0.3), 0.3)
+    torch.testing.assert_close(observe("gaussian", x, 0.3).flatten(), drawn.mean((1, 2, 3)), atol=3e-3, rtol=0)
+
+
 def test_several_corruptions_share_a_batch_evenly():
     h = IMAGES.enter(torch.rand(30, 3, 12, 10))
     spoilt = Corruption(IMAGES, ("box", "grey", "shrink2"))(h)

@@ -139,6 +139,16 @@ def fill(h: Tensor, void: Tensor) -> Tensor:
     return below
 
 
+def clipped(x: Tensor, std: float) -> Tensor:
+    """E[x + noise, cut at 0 and 1]: noise that can only add to black has a mean, which is no part of the image."""
+    if std == 0:
+        return x
+    ends = [(end - x) / std for end in (0.0, 1.0)]
+    # The integral of the distribution function between the ends, by that of the normal one.
+    low, high = (t * torch.special.ndtr(t) + (-0.5 * t.square()).exp() / math.sqrt(2 * math.pi) for t in ends)
+    return 1 - std * (high - low)
+
+
 def shrink(x: Tensor, factor: int) -> Tensor:
     """Means of factor x factor pixels; a side that is no multiple is rounded up."""
     H, W = x.shape[2:]
@@ -260,7 +270,9 @@ def check_amount(name: str, amount: float) -> None:
 
 
 def observe(name: str, x: Tensor, amount: float) -> Tensor:
-    """A x: what is left of images without noise, differentiable; of noise alone x itself."""
+    """A x: what is left of images in the mean over noise, differentiable."""
+    if name == "gaussian":
+        return clipped(x, amount)
     if name == "blur":
         return blur(x, x.new_full((len(x), 1, 1, 1), amount), amount)
     if name in ("shrink2", "shrink4"):

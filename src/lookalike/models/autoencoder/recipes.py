@@ -55,7 +55,7 @@ RECIPES = {
         denoising_ae,
         "stacked denoising autoencoder: sigmoid layers, each trained by itself before the whole",
         "Vincent et al. (2010), Stacked denoising autoencoders, JMLR 11, 3371-3408",
-        options={"hidden": (512, 256, 128), "activation": "sigmoid", "pretrain": 800},
+        options={"hidden": (512, 256, 128), "activation": "sigmoid", "pretrain": 200},
         training={"steps": 10_000},
         by_kind={kind: {"hidden": (64, 32), "latent": latent} for kind, latent in (("points", 8), ("table", 16))},
     ),
