@@ -28,7 +28,7 @@ from ..disk import write_atomically
 from ..errors import UserError
 from ..models.base import Completer, Encoder, Explicit, Implicit, Latent, Model, pictured
 from ..report import Metric
-from ..run import LOCK
+from ..run import LOCK, Run
 from ..training.loop import CLOCKS, Clock
 from ._advice import CHOOSING
 from ._common import CHUNK, draws, open_run_data
@@ -113,13 +113,13 @@ def work(job: Job) -> dict[str, Any]:
     skipped |= {} if odd else {"odd_items": score}
     for split, metric in odd.items():
         figures[split]["odd_items"] = metric
-    last = run.records()[-1]
-    figures["test"] |= _costs(model, last, job)
+    steps, seconds = _length(run)
+    figures["test"] |= _costs(model, seconds, job)
     _keep_items(model, data, job)
     return {
         "recipe": job.recipe,
         "seed": job.seed,
-        "steps": last["step"],
+        "steps": steps,
         "can": abilities(model),
         "score": score if odd else None,
         "latent": model.latent if isinstance(model, Latent) else None,
@@ -143,11 +143,19 @@ def abilities(model: Model) -> dict[str, str]:
     }
 
 
-def _costs(model: Model, last: dict[str, Any], job: Job) -> dict[str, Metric]:
+def _length(run: Run) -> tuple[int, float]:
+    """Steps and seconds of a training, by its last checkpoint: its log may end a few steps before."""
+    folder, _ = run.newest()
+    assert folder is not None
+    state = torch.load(folder / "state.pt", weights_only=True, map_location="cpu")
+    return state["step"], state["seconds"]
+
+
+def _costs(model: Model, seconds: float, job: Job) -> dict[str, Metric]:
     """Time, size and speed."""
     clock = {"clock": job.clock, "device": job.device, "threads": torch.get_num_threads()}
     found = {
-        "training_seconds": Metric(last["seconds"], "exact", "s", clock),
+        "training_seconds": Metric(seconds, "exact", "s", clock),
         "parameters": Metric(sum(p.numel() for p in model.parameters()), "exact", "", {}),
     }
     if isinstance(model, Explicit | Implicit):
