@@ -119,8 +119,8 @@ def denoising_ae(
         amount: of masking, salt-pepper and box the share, of gaussian the deviation (of images in [0, 1], of columns in
             theirs), of blur the deviation in pixels; by default 0.3, a box of 0.25, a blur of 1.5.
         blind: draw the amount of each item, up to that, so that less of it is repaired as well.
-        pretrain: steps for each layer by itself, from the first to the last, before those for the whole: of the steps in
-            all there must be more than this times the layers.
+        pretrain: steps for each layer by itself, from the first to the last, before those for the whole: of the steps
+            in all there must be more than this times the layers.
         encoder: your own, from (B, *shape) to (B, latent); with pretrain a Sequential of layers.
         decoder: your own, from (B, latent) to (B, *shape); with pretrain a Sequential of as many, in reverse.
     """
