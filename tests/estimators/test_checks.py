@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from lookalike.estimators import AAE, GAN, VAE, Autoencoder, Autoregressive, Detector, Flow
 
-FEW: dict[str, Any] = {"steps": 20, "batch_size": 32}
+FEW: dict[str, Any] = {"steps": 5, "batch_size": 16}
 
 ESTIMATORS = [
     Autoencoder(latent=2, hidden=(8,), **FEW),
@@ -21,6 +21,17 @@ ESTIMATORS = [
 ]
 
 
-@parametrize_with_checks(ESTIMATORS)
+FAIL = {
+    "check_sample_weight_equivalence_on_dense_data": "rows are drawn at random by their weight, so rows twice and rows "
+    "of weight 2 are two random paths to one optimum; scikit-learn lists the same of its own, as of IsolationForest"
+}
+"""All that is expected to fail, of the estimators that take weights."""
+
+
+def failing(estimator: Any) -> dict[str, str]:
+    return {} if isinstance(estimator, Detector) else FAIL
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=failing)
 def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     check(estimator)

@@ -285,3 +285,43 @@ def test_a_detector_flags_what_it_is_asked_to() -> None:
     assert auto.explain(odd).shape == odd.shape
     share = clone(auto).set_params(contamination=0.1).fit(X)
     assert (share.fit_predict(X) == -1).mean() == pytest.approx(0.1, abs=0.005)
+
+
+def test_rows_without_weight_are_as_if_they_were_not_there() -> None:
+    X = rows()
+    junk = np.vstack([X, X + np.array([500.0, 0, 0, 0])])
+    weighted = clone(SMALL["flow"]).fit(junk, sample_weight=np.repeat([1.0, 0.0], len(X)))
+    assert weighted.spec_.columns[0].mean == pytest.approx(X[:, 0].mean(), abs=0.3)  # of the nine tenths not held out
+    assert np.abs(weighted.sample(200, random_state=0)[:, 0]).max() < 50
+    with pytest.raises(ValueError, match="sample_weight leaves 1"):
+        clone(SMALL["flow"]).fit(X, sample_weight=np.eye(len(X))[0])
+
+
+def test_weights_say_how_often_a_row_counts() -> None:
+    """Of two clusters whose rows weigh 3 and 1, three quarters of what is drawn is of the first."""
+    random = np.random.default_rng(0)
+    first = random.random(2000) < 0.5
+    X = random.normal(size=(2000, 4)) * 0.2 + np.where(first, 2, -2)[:, None]
+    made = Autoregressive(width=16, components=4, steps=200, lr=1e-2, random_state=0, options={"depth": 0})
+    made.fit(X, sample_weight=np.where(first, 3.0, 1.0))
+    assert (made.sample(2000, random_state=0)[:, 0] > 0).mean() == pytest.approx(0.75, abs=0.05)
+
+
+def test_a_detector_looks_at_what_is_new_and_learns_of_known_outliers() -> None:
+    X = frame().assign(always=3.0)
+    detector = clone(SMALL["detector"]).fit(X)
+    usual = detector.decision_function(X[:1])
+    assert detector.decision_function(X[:1].assign(colour="mauve")) < usual
+    # Odd are the rows in which two columns that go together do not.
+    z = np.random.default_rng(0).normal(size=(600, 1))
+    X = np.hstack([z, z, 3 * np.random.default_rng(1).normal(size=(600, 4))])
+    odd = X * [1, -1, 1, 1, 1, 1]
+    small = Detector(recipe="vae", steps=30, random_state=0, options={"width": 8, "depth": 1})
+    plain, told = clone(small).fit(X[:400]), clone(small).fit(X[:400], outliers=odd[400:450])
+
+    def caught(detector: Detector) -> float:
+        return float((detector.score_samples(X[500:])[:, None] > detector.score_samples(odd[500:])).mean())
+
+    assert caught(told) > caught(plain)
+    back = pickle.loads(pickle.dumps(told))
+    np.testing.assert_array_equal(back.score_samples(odd), told.score_samples(odd))

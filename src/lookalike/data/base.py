@@ -89,15 +89,23 @@ class Split:
         levels: of images; 0 for points and rows.
         binarize: "dynamic": a binary image is drawn anew each time, P(1) = intensity; "threshold": 1
             from half the range up; otherwise intensities as they are.
+        weights: how often each item is drawn for a batch, shape (N,); None for each once in an epoch.
     """
 
     def __init__(
-        self, source: Source, y: Tensor | None = None, *, levels: int = 0, binarize: str | None = None
+        self,
+        source: Source,
+        y: Tensor | None = None,
+        *,
+        levels: int = 0,
+        binarize: str | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.source = source
         self.y = y
         self.levels = levels
         self.binarize = binarize
+        self.weights = weights
 
     def __len__(self) -> int:
         return len(self.source)
@@ -106,7 +114,7 @@ class Split:
         """The same split with what is in memory moved to `device`."""
         source = InMemory(self.source.items.to(device)) if isinstance(self.source, InMemory) else self.source
         y = None if self.y is None else self.y.to(device)
-        return Split(source, y, levels=self.levels, binarize=self.binarize)
+        return Split(source, y, levels=self.levels, binarize=self.binarize, weights=self.weights)
 
     def batch(self, indices: Tensor, seed: int = 0) -> tuple[Tensor, Tensor | None]:
         """The items at `indices` as a model takes them, and their labels.
@@ -172,7 +180,11 @@ class Split:
         own = slice(rank * batch_size // world, (rank + 1) * batch_size // world)
         epoch, step = divmod(start, per_epoch)
         while True:
-            order = torch.randperm(len(self), generator=torch.Generator().manual_seed(hash_seed(seed, epoch)))
+            generator = torch.Generator().manual_seed(hash_seed(seed, epoch))
+            if self.weights is None:
+                order = torch.randperm(len(self), generator=generator)
+            else:  # the mean gradient is then that of the weighted loss
+                order = torch.multinomial(self.weights, len(self), replacement=True, generator=generator)
             # A split smaller than a batch is repeated to fill it: the batch size never changes.
             if len(order) < batch_size:
                 order = order.repeat(math.ceil(batch_size / len(order)))

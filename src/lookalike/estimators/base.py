@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
 from torch import Tensor
 
 from ..data.base import Data
@@ -81,20 +81,7 @@ class Learner(BaseEstimator):
     random_state: Any = None
     verbose: bool = False
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Train on X.
-
-        Arguments:
-            X: an array of numbers, or a frame, whose columns may be words, categories or dates; shape (N, D), gaps NaN.
-            y: not looked at; it is here for pipelines.
-
-        Raises:
-            ValueError: X or a parameter makes no sense; it says what to do.
-        """
-        self._learn(X)
-        return self
-
-    def _learn(self, X: Any) -> tuple[Any, Data]:
+    def _learn(self, X: Any, sample_weight: Any = None) -> tuple[Any, Data]:
         """Train; gives X as it was taken, and the data."""
         recipe = self._recipe()
         if not 0 <= self.validation_fraction < 1:
@@ -103,7 +90,10 @@ class Learner(BaseEstimator):
         X = checked(self, X, reset=True)
         self.mixed_ = not isinstance(X, np.ndarray)
         self.seed_ = int(check_random_state(self.random_state).randint(SEEDS))
-        data = opened(self, X, self.validation_fraction, self.seed_)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            sample_weight = torch.from_numpy(np.array(sample_weight))
+        data = opened(self, X, self.validation_fraction, self.seed_, sample_weight)
         self.recipe_ = recipe.resolved(data.spec.kind, self._given())
         learnt = learn(self.recipe_, data, self.seed_, self.device, self.verbose)
         if not isinstance(learnt.model, self.capable):
@@ -195,7 +185,26 @@ class Learner(BaseEstimator):
         return estimator
 
 
-class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
+class Generative(Learner):
+    """An estimator whose training is a mean over rows, and so may be a weighted one."""
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Train on X.
+
+        Arguments:
+            X: an array of numbers, or a frame, whose columns may be words, categories or dates; shape (N, D), gaps NaN.
+            y: not looked at; it is here for pipelines.
+            sample_weight: how often each row is drawn, shape (N,): in the mean the loss is the weighted one. Columns
+                are standardised by all rows that have a weight, each once.
+
+        Raises:
+            ValueError: X or a parameter makes no sense; it says what to do.
+        """
+        self._learn(X, sample_weight)
+        return self
+
+
+class Coder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Generative):
     """An estimator with a code and a way back from it."""
 
     def transform(self, X: Any) -> Rows:
@@ -238,7 +247,7 @@ class Lossy(Coder):
         return -error.mean().item()
 
 
-class Dense(Learner):
+class Dense(Generative):
     """An estimator with a density."""
 
     def score_samples(self, X: Any) -> Rows:
@@ -261,7 +270,7 @@ class Dense(Learner):
         return of_each(model, x, model.log_prob, self.seed_)
 
 
-class Drawn(Learner):
+class Drawn(Generative):
     """An estimator that new rows can be drawn from."""
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> Any:

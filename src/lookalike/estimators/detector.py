@@ -45,7 +45,10 @@ class Detector(OutlierMixin, Judge):
     false_alarms: float = 0.01
 
     def fit(self, X: Any, y: Any = None, outliers: Any = None) -> Self:
-        """As `Learner.fit`; of what is flagged, nothing is left out of the training.
+        """Train on X, as the other estimators are; what is flagged is not left out of it.
+
+        There are no sample weights: how odd is odd is counted, and a count of rows that weigh differently says
+        nothing of the share of rows that will be flagged.
 
         Arguments:
             outliers: rows known to be odd, a few will do, that weigh the scores; shape (M, D).

@@ -10,6 +10,7 @@ that are new.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from ..data.base import Data, hash_seed
+from ..data.base import Data, Split, hash_seed
 from ..data.columns import some
 from ..data.tables import Parts, open_rows, open_table, rows_for, to_frame
 from ..errors import UserError
@@ -53,19 +54,35 @@ def checked(estimator: Any, X: Any, *, reset: bool) -> Any:
     return validate_data(estimator, X, reset=reset, ensure_min_samples=FEWEST if reset else 1, **options)
 
 
-def opened(estimator: Any, X: Any, held_out: float, seed: int) -> Data:
-    """X, as `checked` gives it, as data: a share held out as its validation split, and no test split."""
-    parts = cut(len(X), held_out, seed)
+def opened(estimator: Any, X: Any, held_out: float, seed: int, weights: Tensor | None) -> Data:
+    """X, as `checked` gives it, as data: a share held out as its validation split, and no test split.
+
+    Arguments:
+        weights: of the rows, shape (N,). Rows to train on are drawn by them; of those held out, as many are drawn.
+    """
+    parts = cut(len(X), held_out, seed, weights)
     if estimator.mixed_:
-        return open_table(X, name="X", columns=tuple(map(str, X.columns)), parts=parts)
-    return open_rows(X, name="X", names=getattr(estimator, "feature_names_in_", None), parts=parts)
+        data = open_table(X, name="X", columns=tuple(map(str, X.columns)), parts=parts)
+    else:
+        data = open_rows(X, name="X", names=getattr(estimator, "feature_names_in_", None), parts=parts)
+    if weights is None:
+        return data
+    return dataclasses.replace(data, train=Split(data.train.source, weights=weights[parts[0]]))
 
 
-def cut(n: int, held_out: float, seed: int) -> Parts:
+def cut(n: int, held_out: float, seed: int, weights: Tensor | None = None) -> Parts:
     """Indices of the rows to train on, those held out, at least one unless the share is 0, and none."""
-    order = torch.randperm(n, generator=torch.Generator().manual_seed(hash_seed("split", seed)))
-    most = max(1, round(held_out * n)) if held_out else 0
-    return order[most:], order[:most], order[:0]
+    generator = torch.Generator().manual_seed(hash_seed("split", seed))
+    order = torch.randperm(n, generator=generator)
+    if weights is not None:  # without weight a row is not there, not even to standardise by
+        order = order[weights[order] > 0]
+        if len(order) < FEWEST:
+            raise UserError(f"sample_weight leaves {len(order)} rows, but at least {FEWEST} are needed.")
+    most = max(1, round(held_out * len(order))) if held_out else 0
+    chosen = order[:most]
+    if weights is not None and most:
+        chosen = chosen[torch.multinomial(weights[chosen], most, replacement=True, generator=generator)]
+    return order[most:], chosen, order[:0]
 
 
 def entered(spec: Spec, X: Any, mixed: bool, strange: bool) -> Tensor:
