@@ -165,3 +165,35 @@ def test_the_oddest_pictures_are_drawn_beside_their_heat(tmp_path):
     assert (colours[..., 0] - colours[..., 2] > 60).any()  # red there is
     with pytest.raises(UserError, match=r"heat.png exists"):
         anomaly(tmp_path / "run", out=tmp_path / "t.csv", picture=tmp_path / "heat.png")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "is empty"),
+        ("height,weight,town\n", "no row of data below it"),
+        ("height,town\n170,Ulm\n", "has no column named 'weight'"),
+        ("height,weight,town\n170,60,Ulm\n170,60\n", "line 3: 2 values where line 1 has 3"),
+        ("height,weight,town\n170,,Ulm\n", "without gaps there"),
+        ("height,weight,town\n170,heavy,Ulm\n", "must be a number"),
+        ("height,weight,town\n170,inf,Ulm\n", "must be finite"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_said_and_nothing_is_written(run, tmp_path, content, why):
+    (tmp_path / "new.csv").write_text(content)
+    with pytest.raises(UserError, match=why):
+        anomaly(run, str(tmp_path / "new.csv"), out=tmp_path / "s.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_what_is_asked_of_the_wrong_kind_is_said(run, tmp_path):
+    (tmp_path / "latin.csv").write_bytes("height,weight,town\n170,60,Z\xfcrich\n".encode("latin-1"))
+    with pytest.raises(UserError, match="not UTF-8 text"):
+        anomaly(run, str(tmp_path / "latin.csv"), out=tmp_path / "s.csv")
+    with pytest.raises(UserError, match="these are rows"):
+        anomaly(run, out=tmp_path / "s.csv", picture=tmp_path / "heat.png")
+    with pytest.raises(UserError, match="digits holds pictures"):
+        anomaly(run, "digits", out=tmp_path / "s.csv")
+    with pytest.raises(UserError, match=r"no file or folder .*gone.csv"):
+        anomaly(run, known=str(tmp_path / "gone.csv"), out=tmp_path / "s.csv")
+    assert not (tmp_path / "s.csv").exists()

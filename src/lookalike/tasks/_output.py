@@ -174,18 +174,22 @@ def label_index(spec: Spec, label: str) -> int:
     raise UserError(f"no class is named {label!r}.{nearest(label, spec.classes)} The classes are: {known}.")
 
 
-def counter(what: str) -> Callable[[int, int], None]:
-    """Progress on stderr for what takes longer than a second: in place on a terminal, else now and then a line."""
+def counter(what: str) -> Callable[[int, int | None], None]:
+    """Progress on stderr for what takes longer than a second: in place on a terminal, else now and then a line.
+
+    It is told how many are done and of how many, None where that is not known before the end.
+    """
     live = sys.stderr.isatty()
     started = last = time.monotonic()
 
-    def told(done: int, total: int) -> None:
+    def told(done: int, total: int | None) -> None:
         nonlocal last
         now = time.monotonic()
-        over = done >= total
+        over = total is not None and done >= total
         if now - started < 1 or (now - last < (0.3 if live else 15) and not (over and live)):
             return
         last = now
-        tell(f"\r{what} {done}/{total}\x1b[K" + "\n" * over if live else f"{what} {done}/{total}\n")
+        words = f"{what} {done}" + (f"/{total}" if total is not None else "")
+        tell(f"\r{words}\x1b[K" + "\n" * over if live else f"{words}\n")
 
     return told

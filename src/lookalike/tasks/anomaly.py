@@ -251,8 +251,9 @@ def _frames(spec: Spec, detector: Detector, items: Iterable[Piece], oddest: Odde
         if labels:
             frame["label"] = labels
         done += len(x)
-        told(done, done)
+        told(done, None)
         yield frame
+    told(done, done)
     if not done:
         raise UserError("there are no items to score.")
 
