@@ -107,12 +107,14 @@ def _spoilt(run: Run, data: str | None, damage: Damage, n: int, split: str, seed
     truth, y = _items(found, chosen).thinned(n).first(n, seed)
     door, known = Door(run.spec), None
     protocol = {"data": found.fingerprint[:12], "split": chosen, "items": len(truth), "corruption": damage.kind}
-    protocol |= {"amount": damage.amount} if damage.amount else {}
+    protocol |= {"amount": damage.amount}
     if damage.gaps:
         mask = damage.mask or "random"
         known = _known(run.spec, dataclasses.replace(damage, mask=mask), len(truth), seed)
         x = seen = _void(run.spec, truth, known)
         protocol |= {"mask": mask}
+        if mask not in ("random", "box"):
+            del protocol["amount"]
     elif damage.kind in ("blur", "grey", *SMALLER):
         seen = observe(damage.kind, truth, damage.amount)
         if damage.kind == "blur":
