@@ -241,7 +241,7 @@ def pictured(name: str, label: int, steps: int, most: int, seed: int) -> dict[st
 def figures(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """All that was asked for, one by one."""
     folder = given.data / "adbench_classical"
-    for seed in range(given.seeds):
+    for seed in given.seeds:
         for name, x, odd in tables(folder) if {"tables", "known"} & set(given.what) else ():
             if given.tables and name not in given.tables:
                 continue
@@ -263,7 +263,7 @@ def main() -> int:
     parser.add_argument("--what", nargs="+", choices=steps, default=list(steps), help="steps (all)")
     parser.add_argument("--tables", nargs="+", help="tables by name (all)")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="detectors (all)")
-    parser.add_argument("--seeds", type=int, default=5, help="so many, from 0 (5)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(5)), help="a run each (0 to 4)")
     parser.add_argument("--rows", type=int, default=50_000, help="of a table at most (50000)")
     parser.add_argument("--known", type=int, default=5, help="odd rows that are known (5)")
     parser.add_argument("--classes", type=int, nargs="+", default=list(range(10)), help="of pictures (all)")
@@ -276,7 +276,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=RESULTS / "anomaly", help="folder (benchmarks/results/anomaly)")
     given = parser.parse_args()
     if given.quick:
-        given.seeds, given.rows, given.steps = 1, min(given.rows, 1000), min(given.steps, 50)
+        given.seeds, given.rows, given.steps = [0], min(given.rows, 1000), min(given.steps, 50)
     torch.set_num_threads(1)
     here = machine("cpu")
     path = given.out / "FIGURES.json"
