@@ -67,6 +67,7 @@ def test_what_has_no_direction_is_said_in_a_sentence(runs, tmp_path):
             direction(run, **{"like": ("1",), **how}, out=out)
         assert not out.exists()
 
+    refused("say what items are moved towards", like=())
     refused("no class is named 'one'", like=("one",))
     refused("no item @99999: digits has items @0 to @1796", like=("@99999",))
     refused("no item @x", like=("@x",))

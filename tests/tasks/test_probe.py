@@ -53,6 +53,7 @@ def test_a_picture_and_what_cannot_be_probed(runs, tmp_path):
         (run, r"\.png or \.csv", {"out": tmp_path / "p.npz"}),
         (runs("linear-ae", "moons", latent=1), "no labels to read off", {"out": out}),
         (runs("r3", "iris"), "codes need an encoder", {"out": out}),
+        (runs("cvae", "digits", latent=2, width=4), "is told the label", {"out": out}),
         (tmp_path / "none", "does not exist", {"out": out}),
     ):
         with pytest.raises(UserError, match=words):

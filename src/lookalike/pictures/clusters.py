@@ -103,11 +103,12 @@ def _places(ax: Axes, at: Numbers, labels: NDArray[np.int64], kinds: NDArray[np.
 
     size = float(np.clip(6000 / len(at), 4, 18))
     noise, border, core = (kinds == kind for kind in ("noise", "border", "core"))
-    ax.scatter(*at[noise].T, size, color=DATA, marker="x", linewidths=0.8, alpha=0.8)
+    ax.scatter(at[noise, 0], at[noise, 1], size, color=DATA, marker="x", linewidths=0.8, alpha=0.8)
     for group in range(int(labels.max()) + 1):
         mine, hue = labels == group, colour(group)
-        ax.scatter(*at[mine & core].T, size, color=hue, linewidths=0, alpha=0.7)
-        ax.scatter(*at[mine & border].T, 1.3 * size, facecolors="none", edgecolors=hue, linewidths=0.7)
+        ax.scatter(at[mine & core, 0], at[mine & core, 1], size, color=hue, linewidths=0, alpha=0.7)
+        edge = at[mine & border]
+        ax.scatter(edge[:, 0], edge[:, 1], 1.3 * size, facecolors="none", edgecolors=hue, linewidths=0.7)
     marks = [
         Line2D([], [], marker="o", linestyle="", color=INK, markersize=4, label=f"core ({core.sum():,})"),
         Line2D([], [], marker="o", linestyle="", color=INK, fillstyle="none", label=f"border ({border.sum():,})"),
@@ -116,5 +117,5 @@ def _places(ax: Axes, at: Numbers, labels: NDArray[np.int64], kinds: NDArray[np.
     for mark in marks:
         mark.set_markersize(4)
     words = {"frameon": False, "fontsize": 8, "labelcolor": INK, "handletextpad": 0.1, "columnspacing": 0.8}
-    ax.legend(handles=marks, loc="lower left", bbox_to_anchor=(-0.05, 0.98), ncols=3, **words)  # type: ignore[arg-type]
+    ax.legend(handles=marks, loc="lower left", bbox_to_anchor=(-0.05, 0.98), ncols=3, **words)
     ax.set_title(where, fontsize=10, color=INK, loc="left", pad=20)

@@ -190,7 +190,12 @@ def _silhouette(apart: Numbers, labels: Labels) -> float | None:
 
 def _most(v: Numbers, most: int) -> int:
     """The largest k that can be tried: no more than there are different items."""
-    return min(most, len(np.unique(v, axis=0)))
+    different: set[bytes] = set()
+    for row in v:
+        different.add(row.tobytes())
+        if len(different) == most:
+            break
+    return len(different)
 
 
 def _error(v: Numbers) -> float:

@@ -106,7 +106,7 @@ def separate(
     found = []
     for i, part in enumerate(parts):
         quest = _Quest(sources, part, weights, restarts, generator)
-        found.append(quest.run(steps, prior_weight, lambda step, i=i: told(i * steps + step, len(parts) * steps)))  # type: ignore[misc]
+        found.append(quest.run(steps, prior_weight, lambda step, i=i: told(i * steps + step, len(parts) * steps)))
     s, A, error = (torch.cat(of) for of in zip(*found, strict=True))
     if shared:
         A = fitted(x, s).expand_as(A)

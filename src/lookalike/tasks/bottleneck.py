@@ -76,13 +76,15 @@ def bottleneck(
         raise UserError(f"{recipe} has no option latent, the size of its code: take an autoencoder or a VAE.")
     folder = out or Path("runs") / f"bottleneck-{recipe}-{Path(str(data)).stem if isinstance(data, str) else 'array'}"
     _settle(folder, resume=resume, overwrite=overwrite)
-    numbers = {name: value for name, value in (("steps", steps), ("minutes", minutes)) if value is not None}
+    numbers: dict[str, Any] = {
+        name: value for name, value in (("steps", steps), ("minutes", minutes)) if value is not None
+    }
     ours: dict[int, Spread] = {}
     found: Data | None = None
     for size in sorted(set(sizes)):
         say(f"a code of {size}: {folder / f'latent-{size}'}")
         where = folder / f"latent-{size}"
-        again = {"resume": resume and where.exists(), "overwrite": overwrite}
+        again: dict[str, Any] = {"resume": resume and where.exists(), "overwrite": overwrite}
         run = train(recipe, data, out=where, seed=seed, device=device, latent=size, **again, **numbers, **how)
         found = found or (open_run_data(run) if run.header["data"]["reopens"] else open_run_data(run, data))
         ours[size] = _error(run, found, seed, device)
@@ -168,6 +170,6 @@ def _csv(ours: dict[int, Spread], pca: dict[int, Spread]) -> bytes:
 
     nan = (math.nan, math.nan)
     columns = {"latent": list(ours), "error": [error for error, _ in ours.values()]}
-    columns |= {"standard_error": [spread for _, spread in ours.values()]}  # type: ignore[dict-item]
-    columns |= {"pca": [pca.get(size, nan)[0] for size in ours]}  # type: ignore[dict-item]
+    columns |= {"standard_error": [spread for _, spread in ours.values()]}
+    columns |= {"pca": [pca.get(size, nan)[0] for size in ours]}
     return csv(pd.DataFrame(columns))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Method = Literal["kmeans", "divisive", "agglomerative", "dbscan", "hdbscan"]
 
 OF_DENSITY = ("dbscan", "hdbscan")
-MOST_ROWS = 5000
-"""Items of agglomerative clustering, which holds all their distances, where the user does not say."""
+MOST = {"agglomerative": 5000, "hdbscan": 20_000}
+"""Items of methods that look at all pairs, where the user does not say."""
 ACROSS = 12
 """Pictures that are shown of a cluster."""
 SHOWN = 20
@@ -75,7 +75,8 @@ def cluster(
             core; by default the logarithm of how many there are, and at least 5.
         min_size: of hdbscan, the smallest cluster; by default a hundredth of the items.
         split: which items; all of them, in their original order, or one split.
-        limit: most items that are taken, spread evenly; by default all, of agglomerative 5,000.
+        limit: most items that are taken, spread evenly; by default all, of agglomerative 5,000
+            and of hdbscan 20,000.
         out: where to, a name that ends in .csv; by default clusters.csv in the run folder, or in the current one.
         overwrite: replace what is there.
         seed: of everything random.
@@ -87,9 +88,7 @@ def cluster(
     _refuse(method, k, eps, min_size)
     path, _ = output(out, beside(source, "clusters.csv"), (".csv",), overwrite=overwrite)
     picture, _ = output(path.with_suffix(".png"), path, (".png",), overwrite=overwrite)
-    if limit is None and method == "agglomerative":
-        limit = MOST_ROWS
-    of = vectors(source, data, on=on, split=split, limit=limit, seed=seed, device=device, how=how)
+    of = vectors(source, data, on=on, split=split, limit=limit or MOST.get(method), seed=seed, device=device, how=how)
     if len(of.v) < 3 or (isinstance(k, int) and k > len(of.v)):
         raise UserError(f"{of.what}: {len(of.v)} items cannot be put into {k if k != 'auto' else 2} clusters.")
     asked = None if k == "auto" else k

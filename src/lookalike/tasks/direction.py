@@ -46,7 +46,7 @@ def direction(
     run: str | Path | Run,
     data: str | None = None,
     *,
-    like: tuple[str, ...],
+    like: tuple[str, ...] = (),
     unlike: tuple[str, ...] | None = None,
     of: tuple[str, ...] | None = None,
     method: Literal["means", "logistic"] = "means",
@@ -87,6 +87,8 @@ def direction(
     Raises:
         UserError: the model has no code; there are no such classes or items; the output exists.
     """
+    if not like:
+        raise UserError("say what items are moved towards: --like a class, or items as @3,@14.")
     opened = Run.open(run)
     spec = opened.spec
     endings = (".png", ".npz") if spec.kind == "images" else (".csv", ".npz")
@@ -156,7 +158,8 @@ def _label(data: Data, word: str) -> int:
 
 
 def _of_labels(data: Data, items: Any, labels: list[int], limit: int, seed: int, words: str) -> Items:
-    chosen = torch.isin(items.y.cpu(), torch.tensor(labels)).nonzero().squeeze(1) if items.y is not None else []
+    y = torch.empty(0) if items.y is None else items.y.cpu()
+    chosen = torch.isin(y, torch.tensor(labels)).nonzero().squeeze(1)
     if not len(chosen):
         raise UserError(f"{data.name} has no such items: {words}.")
     chosen = chosen[torch.arange(min(limit, len(chosen))) * len(chosen) // min(limit, len(chosen))]
@@ -182,7 +185,7 @@ def _direction(z_a: Numbers, z_b: Numbers, method: str) -> Numbers:
     scale = np.maximum(z.std(0), 1e-9)
     plane = LogisticRegression(max_iter=1000, class_weight="balanced").fit(z / scale, np.arange(len(z)) < len(z_a))
     normal: Numbers = plane.coef_[0] / scale
-    normal = normal / max(np.linalg.norm(normal), 1e-12)
+    normal = normal / max(float(np.linalg.norm(normal)), 1e-12)
     return normal * (normal @ difference)
 
 

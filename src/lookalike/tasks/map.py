@@ -119,9 +119,10 @@ def _picture(of: Vectors, at: Numbers, where: str) -> Image:
     drawn = [plane(at, groups, names=of.spec.classes, axes=("z1", "z2") if as_it_is else ("", ""), title=where)]
     if of.spec.kind == "images":
         drawn.append(thumbnails(at, of.x, groups))
-    if as_it_is and isinstance(of.model, Latent) and not of.model.conditional:
+    model = of.model
+    if model is not None and as_it_is and isinstance(model, Latent) and not model.conditional:
         if of.spec.kind == "images":
-            tiles = manifold(of.model, of.v, SIDE)
+            tiles = manifold(model, of.v, SIDE)
             drawn.append(grid(tiles, columns=SIDE, title="what the decoder makes of the plane", scale=_scale(tiles)))
         elif of.spec.shape == (2,) and of.spec.kind == "points":
             drawn.append(_bent(of))
@@ -151,8 +152,9 @@ def _ticks(model: Model, codes: Numbers, side: int) -> tuple[Tensor, Tensor]:
     if isinstance(model, Bounded):
         normal = torch.special.ndtri(at)
         return normal, normal
-    across, up = (torch.linspace(*np.quantile(codes[:, i], [EDGE, 1 - EDGE]).tolist(), side) for i in range(2))
-    return across.double(), up.double()
+    low, high = np.quantile(codes, [EDGE, 1 - EDGE], axis=0)
+    across, up = torch.from_numpy(np.linspace(low, high, side)).unbind(1)
+    return across, up
 
 
 def _bent(of: Vectors) -> Image:

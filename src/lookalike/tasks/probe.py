@@ -68,13 +68,15 @@ def probe(
     path, ending = output(out, Run.open(run).path / "probe.png", (".png", ".csv"), overwrite=overwrite)
     opened, model, _ = open_run(run, device)
     through(model)
+    if model.conditional:
+        raise UserError(f"the encoder of {opened.path} is told the label, so reading it off the code says nothing.")
     found = open_run_data(opened, data, **how)
     if not found.spec.classes or found.train.y is None:
         raise UserError(f"{found.name} has no labels to read off codes: name data that have, or the column by --label.")
     sides = [_side(found.train, MOST, seed), _side(found.test, 2 * judged, seed)]
     if min(len(y) for _, y in sides) < 10:
         raise UserError(f"{found.name} has too few items with labels: at least 10 to fit on and 10 to judge.")
-    codes = [encoded(model, x, y if model.conditional else None, seed) for x, y in sides]
+    codes = [encoded(model, x, seed=seed) for x, _ in sides]
     raw = [flat(found.spec, x) for x, _ in sides]
     views = {"codes": codes, "pca": _principal(raw, codes[0].shape[1]), "data": raw}
     y_fit, y_judged = (y.numpy() for _, y in sides)

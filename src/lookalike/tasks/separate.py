@@ -91,12 +91,14 @@ def separate(
     if truth is not None and mixed is None:
         raise UserError("--truth is of --mixed: name the mixtures too.")
     models = _models(opened, device)
+    s: Tensor | None = None
+    A: Tensor | None
     if mixed is None:
         s, x, A = _example(opened, weights, mixtures, n, seed)
     else:
         x = _mixed(mixed, spec)[:n]
         A = _weights(weights, x.shape[1], len(opened))
-        s = None if truth is None else _truth(truth, spec, len(opened), len(x))
+        s = s if truth is None else _truth(truth, spec, len(opened), len(x))
     sources = [Source(model, _pool(run, model, seed)) for run, model in zip(opened, models, strict=True)]
     known = A if weights is not None else None
     how: dict[str, Any] = {"restarts": restarts, "steps": steps, "prior_weight": prior_weight, "seed": seed}
