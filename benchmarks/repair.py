@@ -209,7 +209,7 @@ def faces(given: argparse.Namespace) -> Any:
     for name, (networks, lr, steps) in _face_networks(mean, V).items():
         if given.cases and name not in given.cases:
             continue
-        how = {"latent": 30, "steps": 20 if given.quick else steps, "batch_size": 128, "ema": 0.99, "lr": lr}
+        how = {"latent": 30, "steps": 20 if given.quick else steps, "batch_size": 64, "ema": 0.99, "lr": lr}
         recipe = find("deep-ae").resolved("images", how)
         torch.manual_seed(0)
         model, began = recipe.model(spec, **networks()), time.process_time()
@@ -236,7 +236,7 @@ def _face_networks(mean: Tensor, V: Tensor) -> dict[str, tuple[Callable[[], dict
 
     return {
         "625-2000-1000-500-30": (lambda: deep(False), 5e-4, 600),
-        "625-2000-1000-500-30, begun as PCA": (lambda: deep(True), 3e-4, 600),
+        "625-2000-1000-500-30, begun as PCA": (lambda: deep(True), 5e-4, 1500),
         "convolutions": (convolutions, 1e-3, 600),
     }
 

@@ -187,6 +187,8 @@ class _Page(Numbered):
         says = "Held-out data and, below each item, what is left of it after the model's code and back."
         if in_plane(spec):
             says = "Held-out points, each with a line to where it is after the model's code and back."
+        elif spec.kind == "images" and "corruption" in self.run.recipe.options:
+            says = "Held-out items corrupted as in training, what the model made of them, the difference, the truth."
         elif spec.kind != "images":
             says = "Held-out rows against what is left of them after the model's code and back: of numbers each value, "
             says += "of categories the share that kept theirs."

@@ -6,9 +6,10 @@ import torch
 
 from ..data import Data
 from ..metrics.table import METRICS
-from ..models.base import Encoder, Explicit, Implicit, Model, pictured
+from ..models.base import Encoder, Explicit, Implicit, Model, Repairer, pictured, seeded
+from ..nn.memory import onto
 from ..page import PICTURES, write_page
-from ..pictures import compare, in_plane, show
+from ..pictures import compare, in_plane, repairs, show
 from ..report import Report
 from ..run import Run
 from ..training.examine import FEW
@@ -49,6 +50,11 @@ def draw_pictures(run: Run, model: Model, data: Data, seed: int) -> None:
         n = FEW if model.draws_slowly else SHOWN[spec.kind]
         x = pictured(model, n, seed=seed).cpu()
         write(folder / "samples.png", png(show(spec, x, real, log_density(model) if in_plane(spec) else None)))
-    if isinstance(model, Encoder):
+    if isinstance(model, Repairer) and spec.kind == "images":
+        truth, _ = data.valid.thinned(PAIRS[spec.kind]).first(PAIRS[spec.kind], seed)
+        with seeded(seed, model.device):
+            before, repaired = model.attempt(onto(truth, model.device))
+        write(folder / "reconstructions.png", png(repairs(before.cpu(), repaired.cpu(), truth)))
+    elif isinstance(model, Encoder):
         x, x_hat = reconstructions(model, data.valid.thinned(PAIRS[spec.kind]).first(PAIRS[spec.kind], seed), seed)
         write(folder / "reconstructions.png", png(compare(spec, x, x_hat)))

@@ -152,7 +152,9 @@ def repaired(model: Model, items: Damaged, damage: Damage, plan: Plan, method: M
 
 def _completed(model: Model, x: Tensor, known: Tensor, y: Tensor | None, plan: Plan, told: Any) -> Tensor:
     """The mean of draws of what is missing; of a table one draw, and again where it is a gap itself."""
-    how = {"watch": lambda image, rows: told(rows, image.shape[2])} if isinstance(model, Raster) else {}
+    how: dict[str, Any] = {}
+    if isinstance(model, Raster):
+        how["watch"] = lambda image, rows: told(rows, image.shape[2])
     assert isinstance(model, Completer)
     if model.spec.kind == "images":
         draws = [model.complete(x, known, y, seed=plan.seed + i, **how) for i in range(plan.draws)]
