@@ -31,12 +31,13 @@ SHARE = 0.25
 
 HEAD = f"""# Fit and score beside PyOD
 
-Made by `python -m benchmarks.estimators`, which says what is timed: {{rows:,}} rows of {COLUMNS} columns, defaults of
-both sides, one thread, processor time in seconds: medians of turns taken one after the other, and in brackets the
-lowest and the highest. A share is ours over PyOD's, of neighbours in time, its median; asked is at most {SHARE:g}
-of fit and score together. AUROC is of the new rows, {ODD:.0%} of them odd. `default` is what `lookalike detect` does.
+Made by `python -m benchmarks.estimators`, which says what is timed: rows of {COLUMNS} columns, defaults of both sides,
+one thread, processor time in seconds: medians of turns taken one after the other, and in brackets the lowest and the
+highest. A share is ours over PyOD's, of neighbours in time, its median; asked is at most {SHARE:g} of fit and score
+together, of {ROWS:,} rows. PyOD's time grows with the rows and ours little, so of fewer rows the share is the larger.
+AUROC is of the new rows, {ODD:.0%} of them odd. `default` is what `lookalike detect` does.
 """
-TOP = ["| kind | side | turns | fit, s | score, s | AUROC | share | bar |", "|---" * 8 + "|"]
+TOP = ["| kind | rows | side | turns | fit, s | score, s | AUROC | share | bar |", "|---" * 9 + "|"]
 VERSION = "import pyod.version as p, torch; print('PyOD', p.__version__, 'on torch', torch.__version__)"
 
 
@@ -99,7 +100,7 @@ def spread(values: list[float]) -> str:
     return f"{statistics.median(values):.3g} ({min(values):.3g}-{max(values):.3g})"
 
 
-def lines(kind: str, found: dict[str, list[dict[str, float]]]) -> list[str]:
+def lines(kind: str, n: int, found: dict[str, list[dict[str, float]]]) -> list[str]:
     """Rows of the table, a side each."""
     told = []
     for side, turns in found.items():
@@ -109,7 +110,7 @@ def lines(kind: str, found: dict[str, list[dict[str, float]]]) -> list[str]:
             median = statistics.median(a / b for a, b in zip(*whole, strict=True))
             share, verdict = f"{median:.3f}", f"{SHARE:g}: {'met' if median <= SHARE else 'MISSED'}"
         columns = [spread([t[name] for t in turns]) for name in ("fit", "score", "auroc")]
-        told.append("| " + " | ".join([kind, side, str(len(turns)), *columns, share, verdict]) + " |")
+        told.append("| " + " | ".join([kind, f"{n:,}", side, str(len(turns)), *columns, share, verdict]) + " |")
     return told
 
 
@@ -118,6 +119,7 @@ def main() -> int:
     parser.add_argument("--pyod", default=os.environ.get("LOOKALIKE_PYOD"), help="a python that has pyod and torch")
     parser.add_argument("--turns", type=int, default=3, help="of each side (3)")
     parser.add_argument("--only", nargs="+", choices=KINDS, help="and the others are kept")
+    parser.add_argument("--rows", type=int, default=ROWS, help=f"to fit on, and as many to score ({ROWS})")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows, one turn, and nothing is written")
     parser.add_argument("--turn", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -130,7 +132,7 @@ def main() -> int:
     from benchmarks.environment import machine
     from benchmarks.table import RESULTS
 
-    n, turns = (ROWS // 10, 1) if given.quick else (ROWS, given.turns)
+    n, turns = (ROWS // 10, 1) if given.quick else (given.rows, given.turns)
     table: dict[str, list[str]] = {}
     for kind in given.only or KINDS:
         found: dict[str, list[dict[str, float]]] = {}
@@ -138,13 +140,13 @@ def main() -> int:
             sides = {"lookalike": sys.executable} | ({} if kind == "default" else {"pyod": given.pyod})
             for side, python in sides.items():
                 found.setdefault(side, []).append(asked(python, side, kind, n, seed))
-        table[kind] = lines(kind, found)
+        table[kind] = lines(kind, n, found)
         print(*table[kind], sep="\n", flush=True)
     if not given.quick:
         here = machine("cpu")
         other = subprocess.run([given.pyod, "-c", VERSION], capture_output=True, text=True, check=True).stdout.strip()
         line = f"{here['processor']}, Python {here['python']}, torch {here['torch']}; {other}"
-        words = [HEAD.format(rows=n), f"{line}; {time.strftime('%Y-%m-%d')}.\n", *TOP]
+        words = [HEAD, f"{line}; {time.strftime('%Y-%m-%d')}.\n", *TOP]
         file = RESULTS / "estimators.md"
         before = file.read_text().splitlines() if file.exists() else []
         for kind in KINDS:
