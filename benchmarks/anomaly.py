@@ -34,7 +34,7 @@ from lookalike.data import open_data
 from lookalike.models.base import Model
 from lookalike.recipe import find
 from lookalike.scores.detector import DEFAULT, Detector
-from lookalike.tasks.anomaly import anomaly
+from lookalike.tasks.anomaly import FITTED, anomaly
 from lookalike.tasks.detect import detect
 from lookalike.training.loop import fit
 
@@ -107,7 +107,8 @@ def trained(train: Rows, way: Way, seed: int) -> Model:
 
 def auroc(model: Model, split: Split, scores: tuple[str, ...] | None, seed: int, outliers: Rows | None = None) -> float:
     """Of a detector with those scores, in per cent."""
-    train, test = torch.from_numpy(split.train), torch.from_numpy(split.test)
+    known = split.train[:: 1 + (len(split.train) - 1) // FITTED]  # as `lookalike anomaly` does
+    train, test = torch.from_numpy(known), torch.from_numpy(split.test)
     detector = Detector(model, scores, seed)
     held_out = train[:: max(1, len(train) // HELD_OUT)]
     detector.fit(train, held_out, None if outliers is None else torch.from_numpy(outliers))

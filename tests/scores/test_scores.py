@@ -193,3 +193,6 @@ def test_a_rare_word_is_farther_than_a_common_one_and_one_never_seen_as_far_as_t
     assert 1 < common < 0.5 * rare
     assert never > 0.9 * rare
     assert other > 10
+    fixed = Spec("table", (2,), columns=(Column("a"), Column("b", mean=3.0, std=0.0)))
+    h = view(fixed, torch.tensor([[0.0, 3.0], [0.0, 3.1], [0.0, 70.0]]))
+    assert torch.cdist(h[:1], h)[0].tolist() == pytest.approx([0, 1 / 0.03, 1 / 0.03])

@@ -56,6 +56,8 @@ def test_a_share_of_the_items_can_be_flagged_and_single_scores_asked_for(run, tm
     assert found["odd"].sum() == 5
     assert found.loc[found["odd"] == 1, "likelihood"].min() >= found.loc[found["odd"] == 0, "likelihood"].max()
     assert "neighbours" not in found
+    report = anomaly(run, str(tmp_path / "new.csv"), out=tmp_path / "t.csv")
+    assert any("no p is below 0.024" in note and "--false-alarms 0.03" in note for note in report.notes)
 
 
 def test_detect_trains_scores_and_keeps_the_run_for_new_rows(tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ import lookalike
 from lookalike.errors import UserError
 from lookalike.models.implicit.gan.builders import gan
 from lookalike.recipe import find
-from lookalike.spec import Column, Spec
 from lookalike.scores.search import search
+from lookalike.spec import Column, Spec
 from lookalike.tasks.interpolate import interpolate
 from lookalike.tasks.project import project
 

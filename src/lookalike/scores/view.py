@@ -2,8 +2,8 @@
 
 Distances and errors are of intensities in [0, 1], or of rows with each number in plain standard deviations: by rank, as
 a model may see a column, the farthest value there is lies no farther out than the second. The entries of one-hot
-categories are in deviations too, at least `LEAST`; a word never seen is as far from all others as the rarest. A column
-that was constant is in units of its value.
+categories are in deviations too, at least `LEAST`; a word never seen is as far from all others as the rarest, and so
+is another value in a column that was constant.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class _Plain:
         self.door = Door(dataclasses.replace(spec, columns=columns)).double()
         self.scale = torch.ones(self.door.shape, dtype=torch.float64)
         self.words = [field for field in self.door.fields if not field.real and columns[field.column].categories]
+        self.fixed = [field for field in self.door.fields if field.real and spec.columns[field.column].std == 0]
         for field in self.door.fields:
             shares = torch.tensor(columns[field.column].shares, dtype=torch.float64)
             if not field.real and len(shares) == field.width:
@@ -40,6 +41,8 @@ class _Plain:
         for field in self.words:
             strange = x[:, field.column] < 0
             h[:, field.entries] += strange[:, None] / (LEAST * math.sqrt(field.width))
+        for field in self.fixed:
+            h[:, field.entries] = (h[:, field.entries] != 0) / LEAST
         return h
 
 
@@ -47,7 +50,7 @@ def _varying(column: Column) -> Column:
     """A column that was constant as one that need not be."""
     if len(column.categories) == 1:
         return dataclasses.replace(column, categories=(*column.categories, ""), shares=())
-    return column if column.categories or column.std > 0 else dataclasses.replace(column, std=abs(column.mean) or 1.0)
+    return column if column.categories or column.std > 0 else dataclasses.replace(column, std=1.0)
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -22,7 +23,7 @@ from ..scores.table import SCORES
 from ..spec import Spec
 from ._common import open_run, open_run_data
 from ._output import counter, growing, output, png, write
-from ._pieces import Piece, pieces
+from ._pieces import STDIN, Piece, pieces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +105,7 @@ def anomaly(
     detector = fitted(model, open_run_data(opened), score, seed, known_of(opened, known, seed))
     how = like_the_run(opened, how)
     chosen = ("all" if data is not None else "test") if split == "auto" else split
-    named = opened.header["data"]["name"] if data is None else str(data)
+    named = opened.header["data"]["name"] if data is None else "stdin" if data == STDIN else str(data)
     return scored(opened, named, detector, pieces(opened, data, chosen, seed, how), asked, chosen, how.get("window"))
 
 
@@ -204,8 +205,20 @@ def scored(
         | {"scores": list(detector.scores), "flagged": flagged},
         rows=[{column: _plain(row[column]) for column in shown} for _, row in top.iterrows()],
         files=files,
-        notes=[f"left out {score}: {why}" for score, why in detector.left_out.items()],
+        notes=_notes(detector, asked),
     )
+
+
+def _notes(detector: Detector, asked: Asked) -> list[str]:
+    """What was left out, and where too few items are held out for what is asked."""
+    notes = [f"left out {score}: {why}" for score, why in detector.left_out.items()]
+    least = 1 / (1 + len(detector.totals))
+    if asked.contamination is None and least > asked.false_alarms:
+        notes.append(
+            f"by {len(detector.totals)} items held out no p is below {least:.2g}, so nothing can be flagged: "
+            f"give --false-alarms {math.ceil(100 * least) / 100:g}, or --contamination, a share of the items"
+        )
+    return notes
 
 
 class Oddest:
