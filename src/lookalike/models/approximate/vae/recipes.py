@@ -37,7 +37,7 @@ RECIPES = {
         "Burda et al. (2016), arXiv:1509.00519, section 5; Tucker et al. (2019), arXiv:1810.04152",
         binarize="dynamic",
         options={"hidden": (384, 384), "activation": "silu", "latent": 50, "draws": 5, "gradient": "doubly"},
-        training={"steps": 100_000, "batch_size": 128, "lr": 3e-3},
+        training={"steps": 100_000, "batch_size": 128, "lr": 2e-3},
         by_kind={
             "points": {**POINTS, "free_bits": 0.0, "hidden": (128, 128), "lr": 1e-3},
             "table": {**TABLE, "hidden": (64, 64)},
