@@ -21,6 +21,7 @@ from typing import Any
 
 from cases import FIGURES, SECTIONS, Case, Section
 from PIL import Image
+from uses import draw
 
 import lookalike
 from lookalike.disk import write_atomically
@@ -49,6 +50,12 @@ PICTURES = {
     "spline": "docs/spline-checkerboard/pictures/samples.png",
     "ladder": "docs/ladder-vae/pictures/samples.png",
     "verify": "docs/pixelcnn-digits/pictures/causality.png",
+    "compare": "docs/compare-digits/comparison.png",
+    "clusters": "docs/clusters.png",
+    "map": "docs/map.png",
+    "direction": "docs/direction.png",
+    "separate": "docs/separate.png",
+    "bottleneck": "docs/sizes/error.png",
 }
 """Of the pages, by where they are in runs/; what is not there is left as it was."""
 
@@ -78,6 +85,8 @@ def main(names: list[str], *, quick: bool, figures: bool) -> None:
         sys.argv[1:] = []
         runpy.run_path(str(DOCS.parent / "examples" / "demo.py"), run_name="__main__")
         lookalike.verify("runs/docs/pixelcnn-digits")
+        lookalike.compare("digits", minutes=0.1, seeds=2, samples=300, out=runs / "compare-digits", resume=True)
+        draw()
     if not quick:
         for page, source in PICTURES.items():
             if (Path("runs") / source).exists():
@@ -165,8 +174,10 @@ def shrink(source: Path, target: Path) -> None:
     picture = Image.open(source).convert("RGB")
     picture.thumbnail((760, 1400), Image.Resampling.LANCZOS)
     target.parent.mkdir(exist_ok=True)
-    for colours in (128, 64, 32, 16):
-        picture.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+    # With fewer colours the median cut loses the hues of small dots, which an octree keeps.
+    ways = [(128, Image.Quantize.MEDIANCUT), *((colours, Image.Quantize.FASTOCTREE) for colours in (128, 64, 32, 16))]
+    for colours, method in ways:
+        picture.quantize(colours, method, dither=Image.Dither.NONE).save(target, optimize=True)
         if target.stat().st_size <= LARGEST:
             break
     print(f"wrote {target}")

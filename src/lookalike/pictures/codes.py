@@ -20,6 +20,8 @@ def sizes(curves: Mapping[str, Mapping[int, Spread]], name: str, title: str = ""
         curves: by name, the error and its standard error by size; the first is a model's, the second a baseline's.
         name: of the error.
     """
+    from matplotlib.ticker import LogLocator, NullLocator
+
     figure, (ax,) = figure_of(1, 1, 5.2, 3.9)
     ticks = sorted({size for curve in curves.values() for size in curve})
     for (label, curve), colour in zip(curves.items(), (MODEL, DATA, OTHER), strict=False):
@@ -28,7 +30,10 @@ def sizes(curves: Mapping[str, Mapping[int, Spread]], name: str, title: str = ""
         ax.plot(at, values[:, 0], color=colour, linewidth=1.6, marker="o", markersize=4, label=label)
     ax.set(xscale="log", yscale="log", xlabel="numbers in the code", ylabel=name)
     ax.set_xticks(ticks, [str(size) for size in ticks])
-    ax.minorticks_off() if len(ticks) > 1 else None
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.grid(color=FAINT, linewidth=0.5, alpha=0.6)
     ax.legend(frameon=False, fontsize=9, labelcolor=INK)
     ax.set_title(title, fontsize=10, color=INK, loc="left")

@@ -58,7 +58,7 @@ class Vectors(NamedTuple):
         """What they are, in words."""
         if self.run is not None and self.on == "codes":
             return f"codes of {self.data.name} by {self.run.path}"
-        return self.data.name
+        return f"items of {self.data.name}"
 
 
 def is_run(source: Any) -> bool:

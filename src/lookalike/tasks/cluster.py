@@ -182,15 +182,19 @@ def _rows(of: Vectors, found: Clusters) -> list[dict[str, Any]]:
 
 
 def _unlike(of: Vectors, standard: Numbers, mine: np.ndarray) -> str:
-    """The numbers whose mean in a cluster is farthest from that of all, in deviations."""
-    fields = [field for field in Door(of.spec).fields if field.real]
-    shift = standard[mine].mean(0) - standard.mean(0)
-    fields = sorted(fields, key=lambda field: -abs(shift[field.start]))[:3]
-    return ", ".join(
-        f"{of.spec.columns[field.column].name} {shift[field.start]:+.1f}"
-        for field in fields
-        if abs(shift[field.start]) >= 0.2
-    )
+    """The columns in which the mean of a cluster, or the share of a category, is farthest from all, in deviations."""
+    shift, told = standard[mine].mean(0) - standard.mean(0), []
+    for field in Door(of.spec).fields:
+        column = of.spec.columns[field.column]
+        if field.real:
+            told.append((abs(shift[field.start]), f"{column.name} {shift[field.start]:+.1f}"))
+        elif column.categories:
+            k = int(shift[field.entries].argmax())
+            of_all, here = standard[:, field.start + k].mean(), standard[mine, field.start + k].mean()
+            words = f"{column.name} is {column.categories[k] or 'missing'} ({here:.0%})"
+            told.append(((here - of_all) / max((of_all * (1 - of_all)) ** 0.5, 1e-9), words))
+    best = sorted(told, key=lambda pair: -pair[0])[:3]
+    return ", ".join(words for size, words in best if size >= 0.2)
 
 
 def _away(of: Vectors, found: Clusters) -> Numbers:
