@@ -51,6 +51,7 @@ def test_figures_differ_beyond_students_spread_and_else_tie() -> None:
 def test_of_one_seed_the_standard_error_is_the_spread() -> None:
     assert not differ(figure("a", 1.0, error=0.3), figure("b", 1.8, error=0.3))
     assert differ(figure("a", 1.0, error=0.3), figure("b", 1.9, error=0.3))
+    assert not differ(figure("a", 1.0), figure("b", 9.0)), "nothing is known of their spread"
 
 
 def test_the_best_has_its_ties_nearest_first_and_what_is_not_a_number_last() -> None:

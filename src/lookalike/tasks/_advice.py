@@ -55,7 +55,7 @@ QUESTIONS = (
         ("two_sample_accuracy", "frechet_distance"),
         "samples_per_second",
     ),
-    Question("For anomaly scores", ("odd_items",), ("odd_items",), "training_seconds"),
+    Question("For anomaly scores", ("odd_items",), ("odd_items",)),
     Question("For log p(x), as for compression", LIKELIHOOD, ("nats_iw", "nats")),
     Question("For codes that keep what items are", ("psnr",), ("mse",)),
 )
@@ -71,7 +71,6 @@ BECAUSE: Mapping[str, str] = {
     "mse": "its reconstructions of held-out items are nearest to them, with a squared error of {}",
     **dict.fromkeys((*LIKELIHOOD, "nats_iw", "nats"), "held-out items cost it least, {}"),
     "samples_per_second": "draws fastest, {}",
-    "training_seconds": "was trained in the least time, {}",
 }
 """What a figure says of the best."""
 
@@ -119,7 +118,7 @@ def _answers(
         if len(group) == 1:
             yield f"{of}{_name(first.recipe)} is the only one measured so: {_value(told, name, first.recipe, facts)}."
         elif ties:
-            yield f"{of}take {_list(whom, 'or')}: they tie, within the spread. Of {_name(first.recipe)} {because}."
+            yield f"{of}take {_list(whom, 'or')}: they tie, within the spread. As for {_name(first.recipe)}, {because}."
             yield from _between(question, whom, told)
         else:
             yield f"{of}take {_name(first.recipe)}, because {because}{_next(group, first, name, told, facts)}."

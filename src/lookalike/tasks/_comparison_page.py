@@ -299,7 +299,7 @@ def _races(found: Comparison) -> list[Race]:
         panels += [Race(title, curves, bounds)] if curves else []
     for name, of in logs.items():
         first = next((r for r in of[0] if r["split"] == "train"), {}) if of and name not in shown else {}
-        losses = [key for key in first if key.startswith("loss")]
+        losses = [key for key in first if key.startswith("loss") and len(_points(of, "train", key)[0]) > 1]
         if losses:
             said = {key: f"{name}, {key.removeprefix('loss').strip('_') or 'loss'}" for key in losses}
             panels.append(Race(f"losses of {name}", {said[key]: _points(of, "train", key) for key in losses}))

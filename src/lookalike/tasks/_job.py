@@ -159,20 +159,24 @@ def _costs(model: Model, seconds: float, job: Job) -> dict[str, Metric]:
         "parameters": Metric(sum(p.numel() for p in model.parameters()), "exact", "", {}),
     }
     if isinstance(model, Explicit | Implicit):
-        found["samples_per_second"] = Metric(_speed(model, job.clock), "estimate", "items/s", clock)
+        found["samples_per_second"] = _speed(model, job.clock, clock)
     return found
 
 
 @torch.inference_mode()
-def _speed(model: Explicit | Implicit, clock: Clock) -> float:
+def _speed(model: Explicit | Implicit, clock: Clock, protocol: dict[str, Any]) -> Metric:
     """Items drawn in a second, in chunks as `sample` draws them; of a slow drawer in a small one."""
-    now, size, drawn = CLOCKS[clock], 16 if model.draws_slowly else CHUNK, 0
+    now, size = CLOCKS[clock], 16 if model.draws_slowly else CHUNK
     if not model.draws_slowly:
         list(draws(model, 1))  # what is done once
-    began = now()
-    while drawn == 0 or now() - began < TIMED:
-        drawn += sum(map(len, draws(model, size, seed=drawn)))
-    return drawn / max(now() - began, 1e-9)
+    ends = [now()]
+    while len(ends) == 1 or ends[-1] - ends[0] < TIMED:
+        list(draws(model, size, seed=len(ends)))
+        ends.append(now())
+    took = torch.tensor(ends, dtype=torch.float64).diff().clamp(min=1e-9)
+    speed = size / took.mean().item()
+    error = speed * (took.std() / took.mean()).item() / len(took) ** 0.5 if len(took) > 1 else None
+    return Metric(speed, "estimate", "items/s", protocol, error)
 
 
 @torch.inference_mode()

@@ -113,8 +113,8 @@ def differ(a: Figure, b: Figure) -> bool:
     if not (math.isfinite(a.mean) and math.isfinite(b.mean)):
         return a.mean != b.mean and not (math.isnan(a.mean) and math.isnan(b.mean))
     total = a.variance + b.variance
-    if total == 0:
-        return a.mean != b.mean
+    if total == 0:  # seeds that agree to the last digit, or a single one of which no spread is known
+        return a.mean != b.mean and min(len(a.values), len(b.values)) > 1
     return abs(a.mean - b.mean) > _student(a, b, total) * math.sqrt(total)
 
 
