@@ -12,7 +12,8 @@ from ..report import Report
 from ..spec import Kind
 from ._common import open_run
 from ._pieces import is_stream, pieces, pieces_of
-from .anomaly import fitted, known_of, outputs, scored
+from ._scored import outputs, scored
+from .anomaly import fitted, known_of
 from .train import train
 
 RECIPES: Mapping[Kind, str] = {"images": "conv-ae", "points": "wide-ae", "table": "wide-ae"}
