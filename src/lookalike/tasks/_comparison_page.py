@@ -131,9 +131,7 @@ class _Page(Numbered):
         panels = self.panels()
         if not panels:
             return ""
-        says = (
-            "A small dot is one training, a large one the mean, a bar the spread over seeds. Blue: the best of those "
-        )
+        says = f"A small dot is one training, a large one the mean, a bar {self.spread}. Blue: the best of those "
         says += "measured alike, or a tie with it. A triangle is a bound: the true value lies to its left. "
         says += "The dotted line is what the truth would have; in the Fréchet distance, what training items have."
         return f"<h2>The figures</h2>\n{self.figure(spreads(list(self.found.recipes), panels), says)}"
