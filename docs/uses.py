@@ -19,7 +19,7 @@ def draw(home: Path = HOME) -> None:
         "mlp-vae", "mnist-5k", binarize="threshold", latent=2, steps=3000, out=home / "plane", resume=True
     )
     lookalike.cluster(code, k=10, limit=2000, out=home / "clusters.csv", overwrite=True)
-    lookalike.map(plane, limit=2000, out=home / "map.png", overwrite=True)
+    lookalike.map(plane, split="test", limit=2000, out=home / "map.png", overwrite=True)
     lookalike.direction(code, like=("7",), unlike=("1",), out=home / "direction.png", overwrite=True)
     how = {"weights": (1.0, 1.0), "n": 12, "out": home / "separate.png", "overwrite": True}
     lookalike.separate((str(code.path), str(code.path)), **how)

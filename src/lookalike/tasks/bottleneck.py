@@ -172,4 +172,5 @@ def _csv(ours: dict[int, Spread], pca: dict[int, Spread]) -> bytes:
     columns = {"latent": list(ours), "error": [error for error, _ in ours.values()]}
     columns |= {"standard_error": [spread for _, spread in ours.values()]}
     columns |= {"pca": [pca.get(size, nan)[0] for size in ours]}
+    columns |= {"pca_standard_error": [pca.get(size, nan)[1] for size in ours]}
     return csv(pd.DataFrame(columns))
