@@ -51,7 +51,7 @@ def rows_with_gaps(like: Spec, source: str | Any) -> Holed:
         known[column] = ~gap.to_numpy(dtype=bool)
     x, _, notes = rows_for(like, frame, name=name)
     lacking = [column for column in columns if column not in there]
-    notes += (f"{name} lacks {', '.join(lacking)}, which is filled whole",) if lacking else ()
+    notes += (f"{name} lacks {', '.join(lacking)}: filled in every row",) if lacking else ()
     return x, torch.from_numpy(np.stack([known[column] for column in columns], axis=1)), notes
 
 
