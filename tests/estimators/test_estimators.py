@@ -100,6 +100,8 @@ def test_a_saved_estimator_is_a_run_for_every_command_and_the_other_way_round(tm
     assert len(pd.read_csv(tmp_path / "drawn.csv")) == 5, drawn
     with pytest.raises(lookalike.UserError, match="holds a Flow"):
         VAE.load(folder)
+    with pytest.raises(lookalike.UserError, match="array in memory"):
+        lookalike.evaluate(folder)
 
     pd.DataFrame(X, columns=list("abcd")).to_csv(tmp_path / "rows.csv", index=False)
     run = lookalike.train("vae", str(tmp_path / "rows.csv"), out=tmp_path / "run", steps=20)

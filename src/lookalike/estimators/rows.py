@@ -65,9 +65,8 @@ def opened(estimator: Any, X: Any, held_out: float, seed: int, weights: Tensor |
         data = open_table(X, name="X", columns=tuple(map(str, X.columns)), parts=parts)
     else:
         data = open_rows(X, name="X", names=getattr(estimator, "feature_names_in_", None), parts=parts)
-    if weights is None:
-        return data
-    return dataclasses.replace(data, train=Split(data.train.source, weights=weights[parts[0]]))
+    train = data.train if weights is None else Split(data.train.source, weights=weights[parts[0]])
+    return dataclasses.replace(data, train=train, reopens=False)
 
 
 def cut(n: int, held_out: float, seed: int, weights: Tensor | None = None) -> Parts:
