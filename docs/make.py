@@ -21,6 +21,7 @@ from typing import Any
 
 from cases import FIGURES, SECTIONS, Case, Section
 from PIL import Image
+from repairs import draw as draw_repairs
 from uses import draw
 
 import lookalike
@@ -56,6 +57,8 @@ PICTURES = {
     "direction": "docs/direction.png",
     "separate": "docs/separate.png",
     "bottleneck": "docs/sizes/error.png",
+    "denoise": "docs/denoise.png",
+    "inpaint": "docs/inpaint.png",
 }
 """Of the pages, by where they are in runs/; what is not there is left as it was."""
 
@@ -87,6 +90,7 @@ def main(names: list[str], *, quick: bool, figures: bool) -> None:
         lookalike.verify("runs/docs/pixelcnn-digits")
         lookalike.compare("digits", minutes=0.1, seeds=2, samples=300, out=runs / "compare-digits", resume=True)
         draw()
+        draw_repairs()
     if not quick:
         for page, source in PICTURES.items():
             if (Path("runs") / source).exists():
