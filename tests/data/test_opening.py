@@ -271,3 +271,9 @@ def test_mnist_static_itself():
     assert [len(s) for s in data.splits.values()] == [50_000, 10_000, 10_000]
     assert data.spec.levels == 2
     assert data.train.source.items.float().mean() == pytest.approx(0.13056, abs=1e-5)
+
+
+def test_the_folder_of_a_run_is_not_taken_for_pictures(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="folder of a trained run, not data"):
+        open_data(str(tmp_path))

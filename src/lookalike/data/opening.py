@@ -139,6 +139,10 @@ def _of_path(path: Path, given: str) -> Dataset:
             f"there is no file or folder {given!r}, and no data set of that name.{nearest(given, DATASETS)} "
             "`lookalike catalog` lists those there are."
         )
+    if (path / "run.json").is_file():  # its pictures are samples: learning from those is hardly what is meant
+        raise UserError(
+            f"{given} is the folder of a trained run, not data; its report.html says what it was trained on."
+        )
     name = path.name.lower()
     if path.is_dir() or name.endswith((*ARCHIVES, *SUFFIXES)):
         return Dataset("a set of pictures", (*OF_PICTURES, "label"), functools.partial(_open_files, path))
