@@ -30,7 +30,7 @@ PLACE = Path(os.environ.get("LOOKALIKE_DATA", "none"))
 
 def test_every_option_is_a_flag_with_help():
     options = options_of(open_data)
-    flags = {"size", "channels", "binarize", "columns", "label", "split", "seed"}
+    flags = {"size", "channels", "binarize", "columns", "label", "window", "split", "seed"}
     assert {name for name, option in options.items() if not option.positional} == flags
     assert all(options[name].help for name in flags)
     assert parse(options["size"], "32", "data") == (32,)
