@@ -25,7 +25,7 @@ set of numbers for all tables. Published: tables 1 and 2 of arXiv:2305.18593; th
 
 
 def key(entry: Entry) -> str:
-    """What an entry is of: a new one of the same takes its place."""
+    """What an entry is of: a new one of the same takes its place. A note, `words`, is written by hand."""
     return "/".join(str(entry.get(of, "")) for of in ("step", "mode", "data", "class", "table", "way", "known", "seed"))
 
 
@@ -40,6 +40,7 @@ def page(found: list[Entry], published: Published) -> str:
     for name, what in (("mnist", "all digits but one are normal"), ("fashion-mnist", "one kind is normal")):
         if pictures := _of(found, "pictures", data=name):
             parts.append(_pictures(pictures, f"{name}: {what}"))
+    parts += [f"\n{entry['words']}" for entry in _of(found, "note")]
     machines = sorted({f"{entry['machine']}, {entry['date']}" for entry in found})
     return "\n".join([*parts, "", *machines, ""])
 
