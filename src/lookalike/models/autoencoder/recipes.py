@@ -24,7 +24,7 @@ RECIPES = {
     ),
     "wide-ae": Recipe(
         deep_ae,
-        "autoencoder of rows whose code is wide and whose training short, so that odd rows are not learnt: for `detect`",
+        "autoencoder of rows whose code is wide and whose training short, so that odd rows are not learnt: for detect",
         "Hinton & Salakhutdinov (2006), Science 313, 504-507",
         kinds=("points", "table"),
         options={"latent": 32, "hidden": (64,)},
