@@ -28,10 +28,10 @@ from ..nn.memory import onto
 from ..options import Range
 from ..report import Report
 from ..run import Run
+from ..scores.search import prior_draws, search
 from ..spec import Spec
 from ._common import latent_model, open_run, open_run_data
 from ._output import column_names, counter, csv, npz, output, png, write
-from ..scores.search import prior_draws, search
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -13,10 +13,10 @@ from ..errors import UserError
 from ..options import Range
 from ..report import Metric, Report
 from ..run import Run
+from ..scores.search import Found, search
 from ..spec import Spec
 from ._common import latent_model, open_run, open_run_data
 from ._output import column_names, counter, csv, npz, output, png, write
-from ..scores.search import Found, search
 
 
 def project(

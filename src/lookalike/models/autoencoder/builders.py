@@ -12,7 +12,7 @@ from ...errors import UserError
 from ...nn.conv import ConvDecoder, ConvEncoder
 from ...nn.corruption import Corruption, Damage
 from ...nn.doors import Door
-from ...nn.mlp import mlp
+from ...nn.mlp import ACTIVATIONS, mlp
 from ...nn.unet import UNet
 from ...options import Range
 from ...spec import Spec
@@ -20,8 +20,6 @@ from .autoencoder import Autoencoder, Transposed
 from .denoising import DenoisingAutoencoder
 from .restorer import Restorer
 from .whatwhere import WhatWhere
-
-ACTIVATIONS = {"silu": nn.SiLU, "sigmoid": nn.Sigmoid}
 
 
 def linear_ae(spec: Spec, *, latent: Annotated[int, Range(1)] = 32, tied: bool = True) -> Autoencoder:

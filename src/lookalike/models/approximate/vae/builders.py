@@ -14,7 +14,7 @@ from ....nn.conv import ConvDecoder, ConvEncoder
 from ....nn.doors import Door
 from ....nn.firstbatch import Centred
 from ....nn.likelihoods import Likelihood
-from ....nn.mlp import ResidualMLP, mlp
+from ....nn.mlp import ACTIVATIONS, ResidualMLP, mlp
 from ....nn.rows import likelihood as likelihood_of
 from ....options import Range
 from ....spec import Spec
@@ -25,7 +25,6 @@ from .vae import VAE
 LikelihoodName = Literal["auto", "bernoulli", "logistic", "gaussian"]
 Shape = tuple[int, ...]
 Activation = Literal["relu", "silu"]
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 Make = Callable[[Shape, Shape], nn.Module]
 """Makes a network from one shape to another."""
 
