@@ -20,6 +20,8 @@ from .options import PerPlayer, Range, check, options_of
 from .plain import conform
 from .spec import KINDS, Kind, Spec
 
+Clock = Literal["wall", "processor"]
+
 
 @dataclass(frozen=True)
 class Training:
@@ -29,6 +31,7 @@ class Training:
         steps: updates in all; a game of several players counts one round as one step.
         epochs: passes over the training split; where given, it takes the place of `steps`.
         minutes: limit of time; where given, the schedule runs down to its end in that time.
+        clock: what minutes are of: the clock on the wall, or the time the processor works for this training.
         batch_size: items in one step, over all processes.
         lr: learning rate, one for all or `player=rate,player=rate`.
         betas: of Adam; the first is the momentum of SGD, the second how long RMSprop remembers.
@@ -44,6 +47,7 @@ class Training:
     steps: Annotated[int, Range(1)] = 5000
     epochs: Annotated[float | None, Range(0, above=True)] = None
     minutes: Annotated[float | None, Range(0, above=True)] = None
+    clock: Clock = "wall"
     batch_size: Annotated[int, Range(1)] = 64
     lr: Annotated[PerPlayer, Range(0, above=True)] = 1e-3
     betas: Annotated[tuple[float, float], Range(0, 0.99999)] = (0.9, 0.999)

@@ -243,7 +243,7 @@ def test_minutes_of_the_processor_are_those_it_worked() -> None:
             return super().turns(x, y, step)
 
     began = time.monotonic()
-    state = fit(made(Waiting), data(), Training(minutes=0.001, batch_size=8), clock="processor")
+    state = fit(made(Waiting), data(), Training(minutes=0.001, clock="processor", batch_size=8))
     assert state.seconds >= 0.06
     assert time.monotonic() - began > state.seconds + 0.02 * (state.step - 1)
 

@@ -27,9 +27,10 @@ from ..data.download import data_folder
 from ..disk import write_atomically
 from ..errors import UserError
 from ..models.base import Completer, Encoder, Explicit, Implicit, Latent, Model, pictured
+from ..recipe import Clock
 from ..report import Metric
 from ..run import LOCK, Run
-from ..training.loop import CLOCKS, Clock
+from ..training.loop import CLOCKS
 from ._advice import CHOOSING
 from ._common import CHUNK, draws, open_run_data
 from ._evidence import SplitName

@@ -22,10 +22,10 @@ from ..errors import UserError
 from ..metrics.features import build_space
 from ..nn.doors import Door
 from ..options import Range
+from ..recipe import Clock
 from ..report import Report
 from ..run import LOCK
 from ..training.device import find_device
-from ..training.loop import Clock
 from ..training.progress import Line, duration
 from ._advice import advice
 from ._common import say

@@ -26,7 +26,7 @@ from ..spec import Spec
 from ..training.device import find_device
 from ..training.examine import Examiner
 from ..training.flaws import flaws
-from ..training.loop import Clock, Collapsed, Interrupted, fit
+from ..training.loop import Collapsed, Interrupted, fit
 from ..training.players import rates
 from ..training.processes import joined, led, own_device
 from ..training.progress import Line, duration
@@ -52,7 +52,6 @@ def train(
     tensorboard: bool = False,
     prior: str | None = None,
     on_collapse: OnCollapse = "warn",
-    clock: Clock = "wall",
     **given: Any,
 ) -> Run:
     """Train a recipe on data, and keep all of it in a run folder.
@@ -78,7 +77,6 @@ def train(
         tensorboard: write the log for TensorBoard too, in the run folder.
         on_collapse: what to do when the doctor finds the training ill: say so; stop, saved, with exit code 1; or
             roll back to the last healthy checkpoint, with half the rate, at most three times.
-        clock: what --minutes are of: the clock on the wall, or the time the processor works for this training.
         prior: recipe of a second run, on the codes of the first (vqvae), as `lookalike prior` trains it.
     """
     if resume and overwrite:
@@ -129,7 +127,6 @@ def train(
                 watch=Watch(Vitals(opened, seed, between), on_collapse, flaws(opened)) if team.leads else None,
                 line=Line(recipe, shown=team.leads),
                 team=team,
-                clock=clock,
             )
         except Interrupted as stopped:
             if team.leads:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ from torch import Tensor
 from ..data.base import Data, InMemory, Split, hash_seed, steps_per_epoch
 from ..errors import UserError
 from ..models.base import Model, Solved
-from ..recipe import Training
+from ..recipe import Clock, Training
 from ..run import Run
 from .desk import GRID, Desk, Examine
 from .device import autocast, keep_memory, suits_bf16
@@ -40,7 +40,6 @@ from .state import State
 from .watch import Watch
 
 PATIENCE = 3  # roll-backs before giving up
-Clock = Literal["wall", "processor"]
 CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.monotonic, "processor": time.process_time}
 SECOND = 1.0  # seconds from which on another Ctrl-C is meant as such
 
@@ -79,7 +78,6 @@ def fit(
     watch: Watch | None = None,
     line: Line | None = None,
     team: Team = ALONE,
-    clock: Clock = "wall",
 ) -> State:
     """Train a model on data; returns the final state, whose `average` is the model to use.
 
@@ -89,7 +87,6 @@ def fit(
         resume: take up the newest checkpoint of `run`, if there is one.
         examine: called at milestones by the leading process.
         watch: the doctor, which looks at milestones and may end the training or have it go back.
-        clock: what the minutes of `numbers` are of; the seconds in the log are of the same.
 
     Raises:
         UserError: the loss was not finite more often than `PATIENCE` times; the run cannot be saved.
@@ -115,7 +112,7 @@ def fit(
     game = _Game(state, data.train.to(device), numbers, seed, autocast(device, bf16), device, team)
     desk = Desk(state, run, schedule, examine, watch, line, team)
 
-    now = CLOCKS[clock]
+    now = CLOCKS[numbers.clock]
     began = now() - state.seconds
     with _stopping() as asked:
         while True:
