@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import lookalike
 from lookalike.errors import UserError
 from lookalike.models.autoencoder.builders import denoising_ae, restorer
 from lookalike.spec import Column, Spec
@@ -103,3 +104,8 @@ def test_what_the_door_cuts_is_no_error():
 def test_layers_are_needed_to_train_layers():
     with pytest.raises(UserError, match="pretrain trains the layers one by one"):
         denoising_ae(GREY, latent=3, pretrain=5, encoder=nn.Flatten())
+
+
+def test_a_training_too_short_for_the_whole_says_so(tmp_path, capfd):
+    lookalike.train("stacked-ae", "moons", out=tmp_path / "run", steps=4, pretrain=2, device="cpu")
+    assert "6 steps go to its layers, so the whole is untrained" in capfd.readouterr().err

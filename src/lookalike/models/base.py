@@ -64,6 +64,8 @@ class Model(nn.Module, ABC):
     """Whether the validation figure is what it is trained for, so that the milestone with the best one is kept."""
     conditional: bool = False
     """Whether labels y say what it draws."""
+    prepares: int = 0
+    """First steps that go to its parts, one by one: the whole is trained by those after them."""
     truncates: bool = False
     """Whether `sample` takes `truncation`: the most an entry of its normal z may be, in deviations, or None."""
 

@@ -137,6 +137,8 @@ def train(
             state, run.ok = stopped.state, False
         if team.leads:
             say(f"trained {state.step} steps in {duration(state.seconds)}")
+            if state.step <= model.prepares:
+                say(f"note: {model.prepares} steps go to its layers, so the whole is untrained: give more --steps")
             trained = state.average.eval()
             if trained.keeps_best and (best := run.best()) is not None:
                 trained = run.load_model()[0].to(place)

@@ -57,12 +57,12 @@ class DenoisingAutoencoder(Encoder, Repairer):
         self.latent = latent
         self.corruption = corruption
         self.pretrain = pretrain
+        self.prepares = pretrain * len(self.stack) if pretrain else 0
 
     def turns(self, x: Tensor, y: Tensor | None = None, step: int = 0) -> Iterator[Turn]:
         h = self.door.enter(x)
-        layer = step // self.pretrain if self.pretrain else 0
-        if self.pretrain and layer < len(self.stack):
-            loss = self.of_layer(h, layer).mean()
+        if step < self.prepares:
+            loss = self.of_layer(h, step // self.pretrain).mean()
             yield Turn("model", loss, {"layer_distortion": loss})
             return
         loss = distance(self.door, h, self.undo(self.corruption(h))).mean()
