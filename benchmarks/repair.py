@@ -7,7 +7,7 @@
     stack      layer by layer first, or all at once: a stack of sigmoid layers, the same steps
 
 Needs scikit-image, and LOOKALIKE_DATA with the data sets (UTKFace as utkface64/utkface64_train.zip, Olivetti as
-olivetti/olivettifaces.mat). Results are added to results/repair.json, and results/repair.md is written from that.
+olivetti/olivettifaces.mat). Results are added to results/repair/FIGURES.json, and results/repair.md is written from that.
 
     python -m benchmarks.repair [restore faces stack] [--data mnist ...] [--length 8000] [--quick]
 """
@@ -311,7 +311,7 @@ STEPS: dict[str, Callable[[argparse.Namespace], Any]] = {"restore": restore, "fa
 
 def write(row: Row) -> None:
     """Add a row to those there are, in place of one of the same case, and make the page of all."""
-    path = RESULTS / "repair.json"
+    path = RESULTS / "repair" / "FIGURES.json"
     known = json.loads(path.read_text()) if path.exists() else []
     row = {**row, "torch": torch.__version__, "processor": machine("cpu")["processor"], "date": time.strftime("%F")}
     known = [old for old in known if _case(old) != _case(row)] + [row]
