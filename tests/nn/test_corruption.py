@@ -134,3 +134,15 @@ def test_a_unet_keeps_any_size_begins_at_zero_and_sees_all_of_the_image(size):
     assert (x.grad[0] != 0).all()
     assert (x.grad[1] == 0).all()
     assert VOID == 0.5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_corruption_takes_colours_that_lie_innermost(kind):
+    h = IMAGES.enter(torch.rand(4, 3, 12, 10))
+    torch.manual_seed(0)
+    spoilt = Corruption(IMAGES, (kind,))(h)
+    torch.manual_seed(0)
+    inner = Corruption(IMAGES, (kind,))(h.contiguous(memory_format=torch.channels_last))
+    assert spoilt.shape == inner.shape == h.shape
+    if kind not in ("gaussian", "blur"):  # which draw noise in the order in memory
+        torch.testing.assert_close(inner, spoilt)

@@ -102,9 +102,9 @@ def blur(x: Tensor, std: Tensor, most: float) -> Tensor:
     B, C, H, W = x.shape
     at = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
     weight = (-0.5 * (at / std.clamp(min=1e-2).view(B, 1)).square()).softmax(1).repeat_interleave(C, 0)  # (B C, window)
-    h = F.pad(x, 4 * (reach,), "replicate").view(1, B * C, H + 2 * reach, W + 2 * reach)
+    h = F.pad(x, 4 * (reach,), "replicate").reshape(1, B * C, H + 2 * reach, W + 2 * reach)
     h = F.conv2d(h, weight.view(B * C, 1, 1, -1), groups=B * C)
-    return F.conv2d(h, weight.view(B * C, 1, -1, 1), groups=B * C).view(B, C, H, W)
+    return F.conv2d(h, weight.view(B * C, 1, -1, 1), groups=B * C).reshape(B, C, H, W)
 
 
 def unblur(v: Tensor, std: Tensor, most: float) -> Tensor:
