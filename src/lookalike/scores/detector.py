@@ -13,20 +13,23 @@ with normal items alone to learn from, and more than one with all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..models.base import Model
+from ..spec import Kind
 from .base import Score, UnfitError
 from .exposure import Exposure
 from .seen import Seen
 from .table import SCORES
 
-DEFAULT = ("neighbours", "crowd", "forest", "surface", "surface-crowd")
-"""Of these, those that a model can give in some passes."""
+ROWS = ("neighbours", "crowd", "forest", "surface", "surface-crowd")
+DEFAULT: Mapping[Kind, tuple[str, ...]] = {"table": ROWS, "points": ROWS, "images": ("neighbours", "surface")}
+"""Of these, those that a model can give in some passes. Of images a crowd is blurred: with one digit of MNIST left out
+its AUROC is 63 % and that of neighbours 77 %, on clothes both have 91 to 92 %."""
 
 LEARNT_FROM = 2000
 """Training items that known outliers are told from."""
@@ -62,7 +65,7 @@ class Detector:
         self.seen = Seen(model, seed)
         self.scores: dict[str, Score] = {}
         self.left_out: dict[str, str] = {}
-        for name in names or DEFAULT:
+        for name in names or DEFAULT[model.spec.kind]:
             try:
                 score = SCORES[name](self.seen)
                 if not (names or score.quick):
