@@ -33,7 +33,7 @@ from sklearn.metrics import roc_auc_score
 from lookalike.data import open_data
 from lookalike.models.base import Model
 from lookalike.recipe import find
-from lookalike.scores.detector import DEFAULT, Detector
+from lookalike.scores.detector import DEFAULT, ROWS, Detector
 from lookalike.tasks.anomaly import FITTED, anomaly
 from lookalike.tasks.detect import detect
 from lookalike.training.loop import fit
@@ -220,12 +220,13 @@ def pictured(name: str, label: int, steps: int, most: int, seed: int) -> dict[st
     recipe = find("conv-ae").resolved("images", {"steps": steps, "width": 16})
     torch.manual_seed(seed)
     model = fit(recipe.model(opened.spec), opened, recipe.numbers, seed=seed).average.eval()
-    detector = Detector(model, (*DEFAULT, "reconstruction"), seed)
+    detector = Detector(model, (*ROWS, "reconstruction"), seed)
     detector.fit(x, x[:: max(1, len(x) // HELD_OUT)])
     each = detector(test).each
     assert y is not None
     odd = ((y.numpy() == label) == one_out).astype(int)
-    totals = each | {"default": detector.scaled(each)[:, : len(DEFAULT)].mean(1)}
+    usual = [list(each).index(score) for score in DEFAULT["images"]]
+    totals = each | {"default": detector.scaled(each)[:, usual].mean(1)}
     return {
         "step": "pictures",
         "data": name,
