@@ -7,7 +7,7 @@
     stack      layer by layer first, or all at once: a stack of sigmoid layers, the same steps
 
 Needs scikit-image, and LOOKALIKE_DATA with the data sets (UTKFace as utkface64/utkface64_train.zip, Olivetti as
-olivetti/olivettifaces.mat). Results are added to results/repair/FIGURES.json, and results/repair.md is written from that.
+olivetti/olivettifaces.mat). Results are added to results/repair/FIGURES.json, and results/repair.md is made of that.
 
     python -m benchmarks.repair [restore faces stack] [--data mnist ...] [--length 8000] [--quick]
 """
