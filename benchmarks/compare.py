@@ -84,8 +84,6 @@ def commands(
             assert pythae is not None
             batch = ["--batch-size", str(row.batch_size)]
             started[side] = [pythae, "-m", "benchmarks.pythaes", name, str(folder), *batch, *common]
-        elif side == "torchgan":
-            started[side] = [sys.executable, "-m", "benchmarks.torchgans", name, str(folder), *common]
         else:
             started[side] = [sys.executable, "-m", "benchmarks.side", side, name, str(folder), *common]
     return started

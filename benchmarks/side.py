@@ -19,7 +19,7 @@ from lookalike.recipe import find
 from lookalike.training.loop import fit
 from lookalike.training.progress import Line
 
-from . import by_hand, textbook
+from . import by_hand, textbook, torchgans
 from .clock import Clock
 from .rows import ROWS, Row, as_data, laid_out
 
@@ -64,6 +64,7 @@ SIDES: dict[str, Callable[[Row, Path, Clock], None]] = {
     "by hand": without_loop,
     "textbook": from_textbook,
     "tensors": lambda row, folder, clock: from_textbook(row, folder, clock, ready=True),
+    "torchgan": torchgans.train,
 }
 
 

@@ -1,7 +1,5 @@
 """The side of torchgan's trainer, with its own losses, over our networks.
 
-    python -m benchmarks.torchgans ROW FOLDER --threads 2
-
 Pal & Das (2021), "TorchGAN: a flexible framework for GAN training and evaluation", JOSS. Its package is laid beside
 this one without what it depends on, so that it runs on the same torch as ours; torchvision, which it draws its
 pictures with at the end of an epoch, is stood in for by an empty module, as its wheels must match torch's build
@@ -11,7 +9,6 @@ A step is a round, as ours: as many batches as the discriminator moves times.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import tempfile
@@ -29,7 +26,7 @@ from lookalike.recipe import find
 from .clock import Clock
 from .environment import TORCHGAN
 from .references import Absent
-from .rows import ROWS, laid_out
+from .rows import Row, laid_out
 from .textbook import dataset
 
 
@@ -50,8 +47,9 @@ class Rounds:
                 yield 2 * x - 1
 
 
-def train(row: str, folder: Path, clock: Clock) -> None:
+def train(row: Row, folder: Path, clock: Clock) -> None:
     """Train for ever by torchgan's trainer."""
+    os.environ.update(CONSOLE_LOGGING="0", TENSORBOARD_LOGGING="0", VISDOM_LOGGING="0")
     sys.meta_path.insert(0, Absent())
     sys.path.insert(0, str(TORCHGAN))
     from torchgan import losses
@@ -76,7 +74,7 @@ def train(row: str, folder: Path, clock: Clock) -> None:
             return judged
 
     spec, items = laid_out(folder)
-    model = find(ROWS[row].recipe).resolved(spec.kind, ROWS[row].options).model(spec)
+    model = find(row.recipe).resolved(spec.kind, row.options).model(spec)
     assert isinstance(model, GAN)
     adam = {"name": torch.optim.Adam}
     players = {
@@ -104,25 +102,5 @@ def train(row: str, folder: Path, clock: Clock) -> None:
             checkpoints=f"{out}/gan",
             recon=f"{out}/images",
         )
-        loader = DataLoader(dataset(items, spec, ready=True), batch_size=ROWS[row].batch_size, shuffle=True)
+        loader = DataLoader(dataset(items, spec, ready=True), batch_size=row.batch_size, shuffle=True)
         trainer(Rounds(loader, model.n_critic, clock))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("row", choices=ROWS)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--device", default="cpu")
-    given = parser.parse_args()
-    if given.threads:
-        torch.set_num_threads(given.threads)
-    os.environ.update(CONSOLE_LOGGING="0", TENSORBOARD_LOGGING="0", VISDOM_LOGGING="0")
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    sys.stdout = sys.stderr  # whatever is printed on the way is not an answer
-    torch.manual_seed(0)
-    train(given.row, given.folder, Clock(torch.device(given.device), out))
-
-
-if __name__ == "__main__":
-    main()
