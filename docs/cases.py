@@ -76,7 +76,7 @@ SECTIONS: dict[str, Section] = {
             Case(
                 "wide-mlp-vae",
                 "mnist",
-                {**BINARY, "minutes": 22.0, "clock": "processor", "lr": 0.002},
+                {**BINARY, "minutes": 22.0, "clock": "processor"},
                 "wide-mlp-vae",
                 "<= 86.5 nats",
                 "87.4",

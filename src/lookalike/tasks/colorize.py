@@ -57,9 +57,9 @@ def colorize(
     opened = Run.open(run)
     if opened.spec.kind == "images" and opened.spec.shape[0] != 3:
         raise UserError(f"{opened.path} makes images of {opened.spec.shape[0]} channels: train on images in colour.")
-    run, damage = opened, Damage("grey", 0.0)
+    damage = Damage("grey", 0.0)
     plan = Plan(method=method, restarts=restarts, steps=steps, seed=seed)
     return repair(
-        run, data, damage, plan, task="colorize", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
+        opened, data, damage, plan, task="colorize", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
         device=device, how=how,
     )  # fmt: skip

@@ -60,9 +60,9 @@ def deblur(
     opened = Run.open(run)
     if amount is None:
         amount = opened.recipe.options.get("amount") or KINDS["blur"].amount
-    run, damage = opened, Damage("blur", amount)
+    damage = Damage("blur", amount)
     plan = Plan(method=method, restarts=restarts, steps=steps, seed=seed)
     return repair(
-        run, data, damage, plan, task="deblur", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
+        opened, data, damage, plan, task="deblur", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
         device=device, how=how,
     )  # fmt: skip

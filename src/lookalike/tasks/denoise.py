@@ -68,9 +68,9 @@ def denoise(
     kind = noise or (trained[0] if trained else NOISES[0])
     if amount is None:
         amount = (options.get("amount") if kind in trained else None) or KINDS[kind].amount
-    run, damage = opened, Damage(kind, amount)
+    damage = Damage(kind, amount)
     plan = Plan(method=method, restarts=restarts, steps=steps, seed=seed)
     return repair(
-        run, data, damage, plan, task="denoise", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
+        opened, data, damage, plan, task="denoise", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
         device=device, how=how,
     )  # fmt: skip

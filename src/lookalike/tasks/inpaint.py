@@ -69,9 +69,9 @@ def inpaint(
         mask = "" if data is not None and not spoil else "box" if images else "random"
     if draws > 1 and not images:
         raise UserError("the mean of several draws is for images, of which rows have none: leave draws out.")
-    run, damage = opened, Damage("box" if mask == "box" else "masking", amount, mask)
+    damage = Damage("box" if mask == "box" else "masking", amount, mask)
     plan = Plan(method=method, draws=draws, restarts=restarts, steps=steps, seed=seed)
     return repair(
-        run, data, damage, plan, task="inpaint", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
+        opened, data, damage, plan, task="inpaint", spoil=spoil, n=n, split=split, out=out, overwrite=overwrite,
         device=device, how=how,
     )  # fmt: skip
