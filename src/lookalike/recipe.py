@@ -35,7 +35,8 @@ class Training:
         batch_size: items in one step, over all processes.
         lr: learning rate, one for all or `player=rate,player=rate`.
         betas: of Adam; the first is the momentum of SGD, the second how long RMSprop remembers.
-        optimiser: adam, sgd or rmsprop.
+        optimiser: adam, sgd, rmsprop, or muon, which makes the steps of weight matrices orthogonal and learns densities
+            of images in far fewer.
         weight_decay: decoupled, as AdamW has it.
         schedule: cosine to zero after the warm-up, or constant.
         warmup: steps over which the rate rises from zero.
@@ -51,7 +52,7 @@ class Training:
     batch_size: Annotated[int, Range(1)] = 64
     lr: Annotated[PerPlayer, Range(0, above=True)] = 1e-3
     betas: Annotated[tuple[float, float], Range(0, 0.99999)] = (0.9, 0.999)
-    optimiser: Literal["adam", "sgd", "rmsprop"] = "adam"
+    optimiser: Literal["adam", "muon", "sgd", "rmsprop"] = "adam"
     weight_decay: Annotated[float, Range(0)] = 0.0
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: Annotated[int, Range(0)] = 100

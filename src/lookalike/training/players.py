@@ -23,6 +23,7 @@ from ..errors import UserError
 from ..models.base import Model, Turn
 from ..recipe import Training
 from .device import set_seed
+from .muon import Muon
 from .processes import ALONE, Team, average_gradients
 
 NORM_DECAY = 0.98  # of the running norm: it forgets in about 50 steps
@@ -166,4 +167,5 @@ def _optimiser(parameters: list[nn.Parameter], lr: float, numbers: Training) -> 
     if numbers.optimiser == "rmsprop":  # has no fused form
         return torch.optim.RMSprop(parameters, lr, alpha=numbers.betas[1], weight_decay=numbers.weight_decay)
     betas = (float(numbers.betas[0]), float(numbers.betas[1]))
-    return torch.optim.AdamW(parameters, lr, betas=betas, weight_decay=numbers.weight_decay, **fused)
+    adam = Muon if numbers.optimiser == "muon" else torch.optim.AdamW
+    return adam(parameters, lr, betas=betas, weight_decay=numbers.weight_decay, **fused)
