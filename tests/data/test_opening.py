@@ -265,6 +265,21 @@ def test_mnist_itself():
     assert data.items.y[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
 
 
+@pytest.mark.skipif(not (PLACE / "mnist").exists(), reason="needs MNIST in LOOKALIKE_DATA")
+def test_stacked_mnist_itself():
+    digits, data = open_data("mnist"), open_data("stacked-mnist")
+    assert [len(s) for s in data.splits.values()] == [115_200, 12_800, 10_000]
+    assert (data.spec.shape, len(data.spec.classes)) == ((3, 28, 28), 1000)
+    assert torch.bincount(data.train.y, minlength=1000).min() > 50
+    for split in ("train", "test"):  # each channel is a digit of its own split, and the label says which three
+        x, y = data.splits[split].first(3)
+        assert x.shape == (3, 3, 28, 28)
+        known, labels = digits.splits[split].first(len(digits.splits[split]))
+        for picture, label in zip(x, y.tolist(), strict=True):
+            found = [labels[(known[:, 0] == channel).flatten(1).all(1)][0].item() for channel in picture]
+            assert found == [label // 100, label // 10 % 10, label % 10]
+
+
 @pytest.mark.skipif(not (PLACE / "mnist_binarized").exists(), reason="needs the binary MNIST in LOOKALIKE_DATA")
 def test_mnist_static_itself():
     data = open_data("mnist-static")

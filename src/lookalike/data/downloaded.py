@@ -1,4 +1,4 @@
-"""Pictures that are downloaded once and kept: MNIST and its kin, CIFAR-10, the fixed binary MNIST.
+"""Pictures that are downloaded once and kept: MNIST and its kin, three digits as one, CIFAR-10, the fixed binary MNIST.
 
 Each comes with its own test split, which is kept; a tenth of its training images is held out for
 validation, but for `mnist-static`, which comes with that too.
@@ -7,11 +7,13 @@ validation, but for `mnist-static`, which comes with that too.
     fashion-mnist   Xiao et al. (2017), arXiv:1708.07747
     kmnist          Clanuwat et al. (2018), arXiv:1812.01718
     cifar10         Krizhevsky (2009)                3x32x32, 50,000 + 10,000
+    stacked-mnist   Metz et al. (2017), arXiv:1611.02163: three digits as the channels of one picture, 1,000 classes
     mnist-static    Larochelle & Murray (2011), after Salakhutdinov & Murray (2008): one fixed draw of bits
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from pathlib import Path
@@ -23,7 +25,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .arrays import parse_idx
-from .base import InMemory
+from .base import InMemory, Source, hash_seed
 from .download import Progress, Remote, contents, data_folder
 from .embedded import DIGITS
 from .images import Pictures, digests_of
@@ -125,6 +127,44 @@ def _pictures(x: Tensor, y: np.ndarray, classes: tuple[str, ...], train: int, no
     parts = hold_out(train, len(x) - train)
     labels = torch.from_numpy(y.astype(np.int64))
     return Pictures(InMemory(x), (C, H, W), 256, digests_of(x), labels, classes, notes, parts)
+
+
+class Stacked:
+    """Pictures whose channels are other pictures, put together as they are asked for.
+
+    Arguments:
+        source: grey pictures.
+        chosen: of which of them each picture is made, shape (N, C).
+    """
+
+    def __init__(self, source: Source, chosen: Tensor) -> None:
+        self.source = source
+        self.chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def take(self, indices: Tensor) -> Tensor:
+        chosen = self.chosen[indices.cpu()]
+        return self.source.take(chosen.flatten()).unflatten(0, chosen.shape).squeeze(2)
+
+
+def stacked_mnist(progress: Progress | None = None) -> Pictures:
+    """Three digits as the channels of one picture, 3x28x28: 128,000 of training digits, 10,000 of test digits."""
+    digits = mnist(progress)
+    assert digits.y is not None
+    assert digits.parts is not None
+    generator = torch.Generator().manual_seed(hash_seed("stacked mnist"))
+    sizes = (115_200, 12_800, 10_000)
+    drawn = zip(digits.parts, sizes, strict=True)  # no digit is in two splits
+    chosen = torch.cat([of[torch.randint(len(of), (n, 3), generator=generator)] for of, n in drawn])
+    joined = (b"".join(digits.digests[i] for i in three) for three in chosen.tolist())
+    digests = [hashlib.blake2b(three, digest_size=16).digest() for three in joined]
+    y = digits.y[chosen] @ torch.tensor([100, 10, 1])
+    numbers = tuple(f"{i:03d}" for i in range(1000))
+    train, valid, test = torch.arange(len(chosen)).split(sizes)
+    stacked = Stacked(digits.source, chosen)
+    return Pictures(stacked, (3, 28, 28), 256, digests, y, numbers, parts=(train, valid, test))
 
 
 def cifar10(progress: Progress | None = None) -> Pictures:

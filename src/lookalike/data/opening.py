@@ -282,6 +282,10 @@ PICTURES: dict[str, tuple[str, Callable[[Progress | None], Pictures]]] = {
     "digits": ("1,797 handwritten digits, 8x8, 17 levels (embedded)", embedded.digits),
     "mnist-5k": ("5,000 handwritten digits, 28x28 (embedded)", embedded.mnist_5k),
     "mnist": ("70,000 handwritten digits, 28x28 (11 MB to download)", downloaded.mnist),
+    "stacked-mnist": (
+        "138,000 pictures of three digits, one a channel: 1,000 classes, 28x28 (MNIST's 11 MB)",
+        downloaded.stacked_mnist,
+    ),
     "fashion-mnist": ("70,000 garments of 10 kinds, 28x28 (31 MB to download)", downloaded.fashion_mnist),
     "kmnist": ("70,000 cursive Japanese characters, 28x28 (21 MB to download)", downloaded.kmnist),
     "cifar10": ("60,000 small photographs of 10 kinds, 32x32 in colour (170 MB to download)", downloaded.cifar10),
