@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lookalike.training.muon import LENGTH, MOMENTUM, Muon, matrix, orthogonal
+from lookalike.training.muon import MOMENTUM, Muon, matrix, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(12, 12), (12, 40), (40, 12), (9, 300)])
@@ -50,7 +50,7 @@ def test_a_step_is_the_formula() -> None:
         optimiser.step()
         m = MOMENTUM * m + (1 - MOMENTUM) * g.reshape(12, 90)
         u = MOMENTUM * m + (1 - MOMENTUM) * g.reshape(12, 90)
-        w = w * (1 - 0.01 * 0.1) - 0.01 * LENGTH * 90**0.5 * orthogonal(u[None])[0]
+        w = w * (1 - 0.01 * 0.1) - 0.01 * 90**0.5 * orthogonal(u[None])[0]
         beside.bias.grad = torch.ones(12)  # type: ignore[union-attr]
         adam.step()
     torch.testing.assert_close(conv.weight.reshape(12, 90), w, rtol=1e-4, atol=1e-5)

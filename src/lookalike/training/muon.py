@@ -2,13 +2,14 @@
 
     m = mu m + (1 - mu) g,     u = mu m + (1 - mu) g                       Nesterov's momentum
     u = U V^T, nearly, of its singular value decomposition U S V^T         five steps of Newton and Schulz
-    w = w - 0.2 sqrt(max(rows, columns)) lr u                              about as far as Adam moves
+    w = w - sqrt(max(rows, columns)) lr u                                  by lr in the root mean square
 
-A gradient is mostly a few directions; orthogonal, all directions are learnt at the same pace.
+A gradient is mostly a few directions; orthogonal, all directions are learnt at the same pace. A filter is a matrix of
+one row for each feature it makes. A step is as long as Adam's first ones, so that Adam's rates will do.
 
-Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks"; the length of a step, with which the
-rates of Adam can stay, from Liu et al. (2025), "Muon is scalable for LLM training", arXiv:2502.16982, eq. 4.
-A filter is a matrix of one row for each feature it makes.
+Jordan et al. (2024), "Muon: an optimizer for hidden layers in neural networks". The root is of Liu et al. (2025),
+"Muon is scalable for LLM training", arXiv:2502.16982, eq. 4; they take a fifth of it, as far as Adam moves late in long
+trainings, which here learns later.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import torch
 from torch import Tensor
 
 MOMENTUM = 0.95
-LENGTH = 0.2
 ROUNDS = 5
 QUINTIC = (3.4445, -4.7750, 2.0315)  # a s + b s^3 + c s^5 takes every s in (0, 1] near 1 within the rounds
 LEAST = 8  # sides up to this are of inputs and outputs, not of what is hidden
@@ -54,7 +54,7 @@ class Muon(torch.optim.AdamW):
         moves = orthogonal(torch.stack([u.reshape(shape) for u in ahead]))
         torch._foreach_mul_(weights, 1 - lr * weight_decay)
         for p, move in zip(weights, moves, strict=True):
-            p.sub_(move.view_as(p), alpha=lr * LENGTH * max(shape) ** 0.5)
+            p.sub_(move.view_as(p), alpha=lr * max(shape) ** 0.5)
 
 
 def matrix(p: Tensor) -> tuple[int, int] | None:
