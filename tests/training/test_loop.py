@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
+import signal
 import time
 from collections.abc import Iterator
 
@@ -18,7 +19,7 @@ from lookalike.models.base import Model, Solved, Turn
 from lookalike.recipe import Training
 from lookalike.spec import Column, Spec
 from lookalike.training.ema import averaged
-from lookalike.training.loop import Schedule, fit
+from lookalike.training.loop import Interrupted, Schedule, fit
 from lookalike.training.players import Player, play
 from lookalike.training.processes import ALONE
 
@@ -133,6 +134,15 @@ def test_a_run_cut_in_two_equals_an_unbroken_one_bit_for_bit(tmp_path) -> None:
     assert state.step == 57
     assert alike(state.model, whole.model)
     assert alike(state.average, whole.average)
+
+
+def test_ctrl_c_without_a_folder_does_not_say_that_it_was_saved() -> None:
+    def examine(_model: Model, _step: int, _last: bool) -> dict[str, float]:
+        signal.raise_signal(signal.SIGINT)
+        return {}
+
+    with pytest.raises(Interrupted, match=r"^stopped at step \d+$"):
+        fit(made(Duel), data(), Training(steps=40, batch_size=8), examine=examine)
 
 
 def test_accumulated_chunks_equal_the_full_batch() -> None:

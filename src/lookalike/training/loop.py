@@ -45,10 +45,10 @@ SECOND = 1.0  # seconds from which on another Ctrl-C is meant as such
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped the training; it was saved at `step`."""
+    """The user stopped the training at `step`; it was saved there, where there is a run to save it in."""
 
-    def __init__(self, step: int) -> None:
-        super().__init__(f"stopped and saved at step {step}")
+    def __init__(self, step: int, saved: bool = True) -> None:
+        super().__init__(f"stopped{' and saved' * saved} at step {step}")
         self.step = step
 
 
@@ -127,7 +127,7 @@ def fit(
             desk.note(game.step(schedule.rate(state.step, done), desk))
     desk.finish(ended=done >= 1)
     if stop and done < 1:
-        raise Interrupted(state.step)
+        raise Interrupted(state.step, saved=run is not None)
     return state
 
 
