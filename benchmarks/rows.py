@@ -73,7 +73,7 @@ ROWS = {
     "residual-gan": Row("dcgan", "pictures", 64, 3, given={"block": "residual"}, others=OF_GANS, bars=TWICE),
     "linear-ae": Row("linear-ae", "pictures", 128, 200),
     "conv-ae": Row("conv-ae", "pictures", 64, 40),
-    "pixelcnn": Row("pixelcnn", "pictures", 32, 8, 2),
+    "pixelcnn": Row("pixelcnn", "pictures", 32, 8, 2, given={"optimiser": "adam"}),
     "made": Row("made", "grid25", 256, 60, others=("textbook", "by hand"), bars={"by hand": 0.95}),
     "realnvp": Row("realnvp", "moons", 256, 60, others=("textbook", "by hand"), bars={"by hand": 0.95}),
 }

@@ -19,7 +19,7 @@ RECIPES: dict[str, Recipe] = {
         kinds=("images",),
         data="mnist-5k",
         binarize="dynamic",
-        training={"steps": 3000, "batch_size": 32, "lr": 1e-3},
+        training={"steps": 3000, "batch_size": 32, "optimiser": "muon", "lr": 1.5e-3},
     ),
     "masked-pixelcnn": Recipe(
         MaskedPixelCNN,
@@ -28,7 +28,7 @@ RECIPES: dict[str, Recipe] = {
         kinds=("images",),
         data="mnist-5k",
         binarize="dynamic",
-        training={"steps": 3000, "batch_size": 32, "lr": 1e-3},
+        training={"steps": 3000, "batch_size": 32, "optimiser": "muon", "lr": 1.5e-3},
     ),
     "row-lstm": Recipe(
         pixelrnn,
