@@ -140,7 +140,7 @@ SECTIONS: dict[str, Section] = {
             Case(
                 "glow",
                 "cifar10",
-                {"minutes": 12.0, "lr": 0.002},
+                {"minutes": 15.0, "clock": "processor", "lr": 0.002},
                 "glow-cifar10",
                 "a stated figure",
                 "",
