@@ -38,7 +38,7 @@ RECIPES: dict[str, Recipe] = {
         data="mnist-5k",
         binarize="dynamic",
         options={"layer": "row"},
-        training={"steps": 3000, "batch_size": 16, "lr": 1e-3},
+        training={"steps": 3000, "batch_size": 16, "lr": 2e-3},
     ),
     "diagonal-bilstm": Recipe(
         pixelrnn,
@@ -47,7 +47,7 @@ RECIPES: dict[str, Recipe] = {
         kinds=("images",),
         data="mnist-5k",
         binarize="dynamic",
-        training={"steps": 3000, "batch_size": 16, "lr": 1e-3},
+        training={"steps": 3000, "batch_size": 16, "lr": 2e-3},
     ),
     "pixelcnn++": Recipe(
         PixelCNNpp,
@@ -56,7 +56,7 @@ RECIPES: dict[str, Recipe] = {
         kinds=("images",),
         data="mnist-5k",
         binarize="dynamic",
-        training={"steps": 3000, "batch_size": 16, "lr": 1e-3, "ema": 0.9995},
+        training={"steps": 3000, "batch_size": 16, "lr": 2e-3, "ema": 0.9995},
     ),
     "pixelsnail": Recipe(
         PixelSNAIL,
@@ -65,7 +65,7 @@ RECIPES: dict[str, Recipe] = {
         kinds=("images",),
         data="mnist-5k",
         binarize="dynamic",
-        training={"steps": 3000, "batch_size": 16, "lr": 1e-3, "ema": 0.9995},
+        training={"steps": 3000, "batch_size": 16, "lr": 2e-3, "ema": 0.9995},
     ),
     "multiscale-pixelrnn": Recipe(
         MultiScale,
@@ -74,7 +74,7 @@ RECIPES: dict[str, Recipe] = {
         kinds=("images",),
         data="mnist-5k",
         binarize="dynamic",
-        training={"steps": 3000, "batch_size": 16, "lr": 1e-3},
+        training={"steps": 3000, "batch_size": 16, "lr": 2e-3},
     ),
     "made": Recipe(
         MADE,
