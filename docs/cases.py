@@ -144,7 +144,7 @@ SECTIONS: dict[str, Section] = {
                 "glow-cifar10",
                 "a stated figure",
                 "",
-                {"limit": 1000},
+                {"limit": 300},
             ),
         ],
         ("nats", "nats_iw", "bits_per_dim"),
