@@ -62,7 +62,7 @@ CASES: dict[str, list[tuple[Kind, dict[str, Any], str]]] = {
         ("points", {"objective": "hinge", **FREE, "penalty_weight": "auto"}, "--penalty is none"),
         ("points", {"objective": "hinge", **FREE, "penalty_target": 1.0}, "--penalty is none"),
     ],
-    "schedule of no penalty": [("points", {"objective": "hinge", **FREE, "penalty_every": 4}, "--penalty is none")],
+    "schedule of no penalty": [("points", {"objective": "hinge", **FREE, "penalty_halflife": 4}, "--penalty is none")],
     "one side of 0": [
         ("points", {"penalty": "r1", "one_sided": True}, "no slope is below 0"),
         ("points", {"penalty": "wgan-gp", "penalty_target": 0.0, "one_sided": True}, "no slope is below 0"),

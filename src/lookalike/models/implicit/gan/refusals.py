@@ -109,8 +109,8 @@ REFUSALS: Mapping[str, Refusal] = {
         "a target, a side and a measured weight are of a penalty, and --penalty is none.",
     ),
     "schedule of no penalty": Refusal(
-        lambda c: c.penalty == "none" and (c.penalty_every > 1 or c.penalty_halflife > 0),
-        "--penalty-every and --penalty-halflife are of a penalty, and --penalty is none.",
+        lambda c: c.penalty == "none" and c.penalty_halflife > 0,  # every nth step may be the recipe's own
+        "--penalty-halflife is of a penalty, and --penalty is none.",
     ),
     "one side of 0": Refusal(
         lambda c: c.one_sided and (PENALTIES[c.penalty].target if c.penalty_target is None else c.penalty_target) == 0,
