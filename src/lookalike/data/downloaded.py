@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,7 @@ def _pictures(x: Tensor, y: np.ndarray, classes: tuple[str, ...], train: int, no
     return Pictures(InMemory(x), (C, H, W), 256, digests_of(x), labels, classes, notes, parts)
 
 
+@dataclass(frozen=True)
 class Stacked:
     """Pictures whose channels are other pictures, put together as they are asked for.
 
@@ -137,9 +139,8 @@ class Stacked:
         chosen: of which of them each picture is made, shape (N, C).
     """
 
-    def __init__(self, source: Source, chosen: Tensor) -> None:
-        self.source = source
-        self.chosen = chosen
+    source: Source
+    chosen: Tensor
 
     def __len__(self) -> int:
         return len(self.chosen)
