@@ -96,9 +96,10 @@ def table(known: list[dict[str, Any]]) -> str:
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for entry in known:
         groups.setdefault(_key(entry)[:3], []).append(entry)
-    for (name, of, _), entries in groups.items():
+    for (name, of, given), entries in groups.items():
+        flags = [f" --{key.replace('_', '-')} {value}" for key, value in json.loads(given).items()]
         cells = [
-            f"`{name}`",
+            f"`{name}{''.join(flags)}`",
             of,
             str(len(entries)),
             _spread(entries, "steps", "{:,.0f}"),
