@@ -14,6 +14,7 @@ worked, with one thread. Writes `benchmarks/results/modes/FIGURES.json` and `REA
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -22,15 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lookalike.data import Data, open_data
 from lookalike.metrics.modes import divergence, high_quality, modes_found, reverse_kl
 from lookalike.models.base import Model
-from lookalike.recipe import find
-from lookalike.training.loop import fit
 
 from .environment import machine
-from .labels import classifier, told
+from .labels import classifier, told, trained
 from .table import RESULTS
 
 BARS = {"grid25": (25, 0.957, 0.005), "ring8": (8, 0.982, 1.0), "stacked-mnist": (1000, None, 0.06)}
@@ -58,9 +58,15 @@ def counted(model: Model, data: Data) -> dict[str, float | None]:
     }
 
 
+@functools.cache
+def digit_classifier() -> nn.Module:
+    """Trained once for all seeds."""
+    return classifier(open_data("mnist"))[0]
+
+
 def counted_digits(model: Model, data: Data) -> dict[str, float | None]:
     """The same where a mode is three digits."""
-    network, _ = classifier(open_data("mnist"))
+    network = digit_classifier()
     with torch.inference_mode():
         fake = torch.cat([model.sample(1000, seed=seed) for seed in range(26)])
     found = sum(told(network, fake[:, [c]]) * 10 ** (2 - c) for c in range(3))
@@ -73,13 +79,8 @@ def counted_digits(model: Model, data: Data) -> dict[str, float | None]:
 
 def measured(name: str, data: Data, seed: int, options: dict[str, Any]) -> dict[str, Any]:
     """One training, and what is counted of it."""
-    recipe = find(name).resolved(data.spec.kind, options)
-    torch.manual_seed(seed)
-    began = time.process_time()
-    state = fit(recipe.model(data.spec), data, recipe.numbers, seed=seed)
-    spent = time.process_time() - began
-    entry = {"recipe": name, "data": data.name, "seed": seed, "steps": state.step, "processor": spent / 60}
-    return entry | {"options": options} | counted(state.average.eval(), data)
+    model, spent = trained(name, data, seed, options)
+    return {"recipe": name, "data": data.name, "seed": seed, "options": options} | spent | counted(model, data)
 
 
 def met(entry: dict[str, Any]) -> bool:
